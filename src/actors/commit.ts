@@ -1,0 +1,91 @@
+// One commit on its way to the disk: what it changes, who waits for it, and what is to be done once it is there.
+// Lists that most commits have no use for are made when they are first needed.
+
+import type { Change, Commit, Table } from '../runtime/ports.js';
+import type { Request } from '../runtime/record.js';
+import type { InstanceEnd } from '../runtime/turn-delta.js';
+import type { Slot } from './slot.js';
+
+/** Somebody who is told when the commit is on disk, or why it is not. */
+export interface Caller {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** What one turn in this commit changed of an instance's requests. */
+export interface Turn {
+  readonly slot: Slot;
+  readonly added: readonly Request[];
+  readonly dropped: readonly Request[];
+  readonly end: InstanceEnd | null;
+}
+
+export class PendingCommit implements Commit {
+  readonly changes: Change[] = [];
+  turns: Turn[] | null = null;
+  callers: Caller[] | null = null;
+  /** Events put into mailboxes: address and seq. */
+  puts: { address: string; seq: number }[] | null = null;
+  /** Mailbox addresses that it changes. */
+  addresses: string[] | null = null;
+  /** Instances that it changes without a turn. */
+  slots: Slot[] | null = null;
+  /** Instances that it began, whose first turn comes next. */
+  born: Slot[] | null = null;
+  /** Instances whose `call` was given up. */
+  cancels: string[] | null = null;
+  /** What has happened and cannot be told to a caller: tried again when the commit fails. */
+  redo: (() => void)[] | null = null;
+  /** Run when it is on disk. */
+  after: (() => void)[] | null = null;
+
+  change(table: Table, key: string, delta: string): void {
+    this.changes.push({ table, key, delta });
+  }
+
+  addTurn(turn: Turn): void {
+    this.turns ??= [];
+    this.turns.push(turn);
+  }
+
+  addCaller(caller: Caller): void {
+    this.callers ??= [];
+    this.callers.push(caller);
+  }
+
+  touchMailbox(address: string): void {
+    this.addresses ??= [];
+    this.addresses.push(address);
+  }
+
+  touchSlot(slot: Slot): void {
+    this.slots ??= [];
+    this.slots.push(slot);
+    slot.uncommitted++;
+  }
+
+  addPut(address: string, seq: number): void {
+    this.puts ??= [];
+    this.puts.push({ address, seq });
+  }
+
+  addBorn(slot: Slot): void {
+    this.born ??= [];
+    this.born.push(slot);
+  }
+
+  addCancel(instanceId: string): void {
+    this.cancels ??= [];
+    this.cancels.push(instanceId);
+  }
+
+  addRedo(redo: () => void): void {
+    this.redo ??= [];
+    this.redo.push(redo);
+  }
+
+  addAfter(fn: () => void): void {
+    this.after ??= [];
+    this.after.push(fn);
+  }
+}

@@ -1,0 +1,216 @@
+// What follows from commits: when they are on disk, callers are told, steps start, children begin and parents hear of
+// their children's ends; when they could not be written, callers are told why and memory goes back to what is on disk.
+//
+// Invariants:
+//   Q1. Nothing that a turn asked of the outside happens before its commit is on disk.
+//   Q2. After a failed write memory equals the disk, and what had happened (outcomes of steps) is tried again.
+
+import { revive } from '../runtime/codec.js';
+import { type ErrorData, encodeError } from '../runtime/error-data.js';
+import { limits } from '../runtime/limits.js';
+import type { EffectOf } from '../runtime/operation.js';
+import { type InstanceRecord, type Request, requestKey } from '../runtime/record.js';
+import { nextDelayMs } from '../runtime/step-options.js';
+import type { InstanceEnd } from '../runtime/turn-delta.js';
+import { InterruptedTooOftenError, WorkflowFailedError } from '../runtime/workflow-errors.js';
+import type { PendingCommit, Turn } from './commit.js';
+import type { Instances } from './instances.js';
+import type { Router } from './router.js';
+import { isStep, type Slot } from './slot.js';
+import type { AttemptResult } from './step-runner.js';
+import type { World } from './world.js';
+
+/** The result of an attempt, as the supervisor is told it. */
+export interface AttemptEvent {
+  readonly type: 'rouse.attempted';
+  readonly instanceId: string;
+  readonly key: string;
+  readonly effect: EffectOf<'step' | 'activity'>;
+  readonly result: AttemptResult;
+}
+
+export interface ConsequencesOptions {
+  readonly world: World;
+  readonly instances: Instances;
+  readonly router: Router;
+  /** Tells the supervisor of an attempt's result. */
+  readonly attempted: (event: AttemptEvent) => void;
+}
+
+export class Consequences {
+  readonly #world: World;
+  readonly #instances: Instances;
+  readonly #router: Router;
+  readonly #attempted: (event: AttemptEvent) => void;
+
+  constructor(options: ConsequencesOptions) {
+    this.#world = options.world;
+    this.#instances = options.instances;
+    this.#router = options.router;
+    this.#attempted = options.attempted;
+  }
+
+  /** A commit is on disk. */
+  durable(commit: PendingCommit): void {
+    for (const slot of commit.slots ?? []) slot.uncommitted--;
+    for (const caller of commit.callers ?? []) caller.resolve();
+    for (const turn of commit.turns ?? []) this.#turnDurable(turn);
+    for (const slot of commit.slots ?? []) this.#instances.rests(slot);
+    for (const { address, seq } of commit.puts ?? []) this.#putDurable(address, seq);
+    for (const slot of commit.born ?? []) this.beginBorn(slot);
+    for (const instanceId of commit.cancels ?? []) this.#cancelChild(instanceId);
+    for (const fn of commit.after ?? []) fn();
+  }
+
+  /** Commits could not be written: goes back to what is on disk, and gives back what is to be tried again. */
+  undo(commits: readonly PendingCommit[], error: unknown): (() => void)[] {
+    const slots = new Set<Slot>();
+    const addresses = new Set<string>();
+    for (const commit of commits) {
+      for (const turn of commit.turns ?? []) slots.add(turn.slot);
+      for (const slot of commit.slots ?? []) slots.add(slot);
+      for (const address of commit.addresses ?? []) addresses.add(address);
+    }
+    for (const slot of slots) this.#instances.reload(slot);
+    for (const address of addresses) this.#router.reload(address);
+    for (const commit of commits) for (const caller of commit.callers ?? []) caller.reject(error);
+    return commits.flatMap((commit) => commit.redo ?? []);
+  }
+
+  /** Starts an attempt of an open step, unless one is under way. Its instance is awake. */
+  startStep(slot: Slot, request: Request): void {
+    if (this.#world.isStopping) return;
+    const key = requestKey(request.task, request.pos);
+    const current = slot.requests.get(key)?.request;
+    if (current === undefined || slot.stuck !== null) return;
+    const effect = this.#instances.wake(slot)?.process.execution.open.get(key)?.body;
+    if (effect === undefined || (effect.kind !== 'step' && effect.kind !== 'activity')) return;
+    const done = (result: AttemptResult): void => this.#attempted({ type: 'rouse.attempted', instanceId: slot.id, key, effect, result });
+    this.#world.runner.start({ instanceId: slot.id, key, request: current, effect, done });
+  }
+
+  /** Records what an attempt came to: the step's outcome, or when to try again. In a commit of its own. */
+  applyAttempt(event: AttemptEvent): void {
+    const { key, effect, result } = event;
+    const slot = this.#world.slots.get(event.instanceId);
+    const request = slot?.requests.get(key)?.request;
+    if (slot === undefined || request === undefined) return;
+    this.#world.inCommit(() => {
+      this.#world.commit.addRedo(() => this.#attempted(event));
+      if (result.ok) {
+        this.#instances.settle(slot, key, 'ok', result.text);
+        return;
+      }
+      const failed = request.attempt + 1;
+      const delayMs = this.#nextDelay(effect, failed, result.error);
+      if (delayMs === null) this.#instances.settle(slot, key, 'error', result.text);
+      else this.#instances.updateRequest(slot, key, { attempt: failed, retryAt: this.#world.now + delayMs });
+    });
+  }
+
+  /** After a crash: counts the steps that were in flight, all in one commit, and starts them when that is on disk. */
+  countInterruptions(slots: readonly Slot[]): void {
+    this.#world.inCommit(() => {
+      for (const slot of slots) this.#countInterruptionsOf(slot);
+    });
+  }
+
+  /** Starts every step of an instance that is to run now. */
+  startSteps(slot: Slot): void {
+    for (const { request } of [...slot.requests.values()]) if (isStep(request) && request.retryAt === null) this.startStep(slot, request);
+  }
+
+  /** Runs the first turn of an instance whose beginning is on disk. */
+  beginBorn(slot: Slot): void {
+    const record = this.#world.store.readInstance(slot.id);
+    if (record === undefined || !slot.isActive || slot.resident !== null) return;
+    this.#world.inCommit(() => {
+      let workflow: ReturnType<World['workflow']>;
+      try {
+        workflow = this.#world.workflow(slot.workflow, slot.version);
+      } catch (error) {
+        this.#instances.setStuck(slot, error);
+        return;
+      }
+      this.#instances.begin(slot, workflow, JSON.stringify(record.input));
+    });
+  }
+
+  /** Tells those who wait for a child what became of it. */
+  tellParents(childId: string): void {
+    const record = this.#world.store.readInstance(childId);
+    const isOver = record !== undefined && record.status !== 'active';
+    if (!isOver) return;
+    for (const { slot, key } of [...(this.#world.childWaits.get(childId) ?? [])]) {
+      this.#world.inCommit(() => {
+        if (record.status === 'completed') this.#instances.settle(slot, key, 'ok', JSON.stringify(record.output));
+        else this.#instances.settle(slot, key, 'error', failureText(record));
+      });
+    }
+  }
+
+  #turnDurable(turn: Turn): void {
+    const { slot, end } = turn;
+    slot.uncommitted--;
+    slot.inputText = null;
+    for (const request of turn.dropped)
+      if (isStep(request)) this.#world.runner.abort(slot.id, requestKey(request.task, request.pos), 'no longer needed');
+    slot.resident?.actor.send({ type: 'rouse.committed', isCurrent: slot.uncommitted === 0, end });
+    if (end !== null) {
+      this.#ended(slot, end);
+      return;
+    }
+    for (const request of turn.added) if (isStep(request)) this.startStep(slot, request);
+    this.#instances.rests(slot);
+  }
+
+  #ended(slot: Slot, end: InstanceEnd): void {
+    this.#instances.departed(slot);
+    this.#world.inCommit(() => this.#router.clearMailboxes(slot));
+    this.#world.watchRetention(slot);
+    if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
+    const waiters = slot.waiters ?? [];
+    slot.waiters = null;
+    for (const waiter of waiters) waiter.ended(end.status, end.text);
+  }
+
+  #putDurable(address: string, seq: number): void {
+    const { mailboxes, meetings } = this.#world;
+    mailboxes.setDurable(address, seq);
+    if (mailboxes.firstReceiver(address) !== undefined) meetings.push(address);
+  }
+
+  #cancelChild(instanceId: string): void {
+    const slot = this.#world.slots.get(instanceId);
+    if (slot?.isActive !== true) return;
+    this.#world.inCommit(() => this.#instances.cancel(slot, 'its caller waits no more'));
+  }
+
+  #nextDelay(effect: EffectOf<'step' | 'activity'>, failed: number, error: ErrorData): number | null {
+    try {
+      return nextDelayMs(effect.options, failed, error, this.#world.options.ids.random());
+    } catch (thrown) {
+      this.#world.logger.log('error', `retry.retryable of ${effect.kind} "${effect.name}" threw; the step is not tried again.`, {
+        error: thrown,
+      });
+      return null;
+    }
+  }
+
+  #countInterruptionsOf(slot: Slot): void {
+    for (const [key, { request }] of [...slot.requests]) {
+      if (!isStep(request) || request.retryAt !== null) continue;
+      const interrupted = request.interrupted + 1;
+      this.#instances.updateRequest(slot, key, { interrupted });
+      if (interrupted <= limits.interruptionsMax) continue;
+      this.#instances.setStuck(slot, new InterruptedTooOftenError(request.name, interrupted));
+      return;
+    }
+    this.#world.commit.addAfter(() => this.startSteps(slot));
+  }
+}
+
+/** What a parent is thrown when its child did not complete. */
+function failureText(record: InstanceRecord): string {
+  return encodeError(new WorkflowFailedError(record.id, record.workflow, revive(record.error) as ErrorData));
+}

@@ -1,0 +1,297 @@
+// The life of instances: they begin, wake, turn, sleep, get stuck and end. Everything here happens in memory and in
+// the commit that is being made; what follows from a commit that is on disk is in consequences.ts.
+//
+// Invariants:
+//   I1. An instance is awake or its record is whole on disk: only then can it leave memory.
+//   I2. Faults of loading, decoding and replaying are counted, not a body's own errors; too many make it stuck.
+//   I3. A stuck instance is kept with everything it has, and reached by nothing until retry().
+
+import type { ActorScope, EventObject, Snapshot } from 'xstate';
+import { decode, type Encoded, revive } from '../runtime/codec.js';
+import type { WorkflowDefinition } from '../runtime/definitions.js';
+import { type ErrorData, encodeError } from '../runtime/error-data.js';
+import { DecodeError, UnknownWorkflowError } from '../runtime/errors.js';
+import type { SettleStatus } from '../runtime/execution.js';
+import { limits } from '../runtime/limits.js';
+import type { Request, RequestUpdate } from '../runtime/record.js';
+import { requestKey, updateText } from '../runtime/record.js';
+import type { TurnDelta } from '../runtime/turn-delta.js';
+import { type CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
+import type { InstanceHost } from './instance-process.js';
+import { InstanceProcess } from './instance-process.js';
+import { Requests } from './requests.js';
+import { type Resident, Slot } from './slot.js';
+import { spawnInstance } from './workflow-actor.js';
+import type { World } from './world.js';
+
+type SupervisorScope = ActorScope<Snapshot<unknown>, EventObject>;
+
+export interface Birth {
+  readonly id: string;
+  readonly workflow: WorkflowDefinition;
+  readonly inputText: Encoded;
+  readonly depth: number;
+  readonly parent: string | null;
+}
+
+export class Instances {
+  readonly requests: Requests;
+  readonly #world: World;
+  readonly #scope: SupervisorScope;
+  readonly #makeHost: (slot: Slot) => InstanceHost;
+  /** Awake instances that only sleep, the longest asleep first, and since when. */
+  readonly #sleepers = new Map<Slot, number>();
+  #residents = 0;
+
+  constructor(world: World, scope: SupervisorScope, makeHost: (slot: Slot) => InstanceHost) {
+    this.#world = world;
+    this.#scope = scope;
+    this.#makeHost = makeHost;
+    this.requests = new Requests(world);
+  }
+
+  get residents(): number {
+    return this.#residents;
+  }
+
+  /** Begins an instance in this commit; its first turn runs here, or later with `begin` when it is a child. */
+  create(birth: Birth): Slot {
+    const slot = new Slot({ id: birth.id, workflow: birth.workflow.name, version: birth.workflow.version, depth: birth.depth });
+    slot.inputText = birth.inputText;
+    this.#world.slots.set(slot.id, slot);
+    const parent = birth.parent === null ? '0' : JSON.stringify(birth.parent);
+    slot.beginText = `[${JSON.stringify(slot.workflow)},${slot.version},${birth.inputText},${slot.depth},${parent}]`;
+    return slot;
+  }
+
+  /** Writes the beginning of an instance whose first turn comes after this commit. */
+  bear(slot: Slot): void {
+    const { commit, now } = this.#world;
+    commit.change('instance', slot.id, `{"t":${now},"n":${slot.beginText}}`);
+    slot.beginText = null;
+    commit.touchSlot(slot);
+    commit.addBorn(slot);
+  }
+
+  /** Runs the first turn. */
+  begin(slot: Slot, workflow: WorkflowDefinition, inputText: Encoded): void {
+    const process = new InstanceProcess(slot.id, workflow, this.#makeHost(slot), decode(inputText));
+    const resident = this.#settleIn(slot, process);
+    resident.actor.send({ type: 'rouse.begin', at: this.#world.now });
+    this.#checkFault(slot, resident);
+  }
+
+  /**
+   * Answers an open request of an instance, waking it where it is asleep. False when the request is not open, or its
+   * instance turns out to be stuck: nothing was taken.
+   */
+  settle(slot: Slot, key: string, status: SettleStatus, text: string, notBefore = 0): boolean {
+    if (!slot.requests.has(key) || slot.stuck !== null) return false;
+    const resident = this.wake(slot);
+    if (resident === null) return false;
+    const entry = slot.requests.get(key);
+    this.requests.remove(slot, key);
+    resident.actor.send({ type: 'rouse.settle', at: Math.max(this.#world.now, notBefore), key, status, text });
+    if (resident.process.fault !== null && entry !== undefined) slot.requests.set(key, entry);
+    this.#checkFault(slot, resident);
+    return true;
+  }
+
+  /** Throws CancelledError into an instance; false when it is stuck. */
+  cancel(slot: Slot, reason: string | null): boolean {
+    if (slot.stuck !== null) return false;
+    const resident = this.wake(slot);
+    if (resident === null) return false;
+    if (slot.isCancelled) return true;
+    slot.isCancelled = true;
+    resident.actor.send({ type: 'rouse.cancel', at: this.#world.now, reason });
+    this.#checkFault(slot, resident);
+    return true;
+  }
+
+  /** Ends an instance without running anything of it. */
+  terminate(slot: Slot, error: CancelledError): void {
+    const { commit, now } = this.#world;
+    const text = encodeError(error);
+    commit.change('instance', slot.id, `{"t":${now},"z":["cancelled",${text}]}`);
+    slot.uncommitted++;
+    const dropped = [...slot.requests.values()].map((entry) => entry.request);
+    this.#closed(slot, 'cancelled', now);
+    commit.addTurn({ slot, added: [], dropped, end: { status: 'cancelled', text } });
+  }
+
+  /** The instance in memory; null when it cannot be brought back and is stuck now. */
+  wake(slot: Slot): Resident | null {
+    if (slot.resident !== null) {
+      this.#sleepers.delete(slot);
+      return slot.resident;
+    }
+    let error: unknown;
+    for (let attempt = 0; attempt <= limits.restartsMax; attempt++) {
+      try {
+        return this.#settleIn(slot, this.#restore(slot));
+      } catch (fault) {
+        error = fault;
+        if (fault instanceof NondeterminismError || fault instanceof UnknownWorkflowError || fault instanceof DecodeError) break;
+      }
+    }
+    this.setStuck(slot, error);
+    return null;
+  }
+
+  /** Notes that an instance cannot go on, in this commit. */
+  setStuck(slot: Slot, cause: unknown): void {
+    const text = encodeError(cause);
+    const error = decode(text) as ErrorData;
+    slot.stuck = error;
+    for (const entry of slot.requests.values()) this.requests.disarm(slot, entry);
+    this.#leave(slot);
+    this.#world.inCommit(() => {
+      const { commit, now } = this.#world;
+      commit.change('instance', slot.id, `{"t":${now},"s":${text}}`);
+      commit.touchSlot(slot);
+    });
+    this.#world.logger.log('error', `Instance "${slot.id}" is stuck: ${error.message}`, {
+      instanceId: slot.id,
+      workflow: slot.workflow,
+      code: error.code,
+    });
+  }
+
+  /**
+   * Brings a stuck instance back, in this commit.
+   *
+   * @throws why it still cannot go on
+   */
+  retry(slot: Slot): void {
+    const process = this.#restore(slot);
+    slot.stuck = null;
+    for (const [key, { request }] of slot.requests) this.#resetInterruptions(slot, key, request);
+    this.#settleIn(slot, process);
+    const { commit, now } = this.#world;
+    commit.change('instance', slot.id, `{"t":${now},"s":0}`);
+    commit.touchSlot(slot);
+  }
+
+  /** Changes a request's attempts, in this commit. */
+  updateRequest(slot: Slot, key: string, update: RequestUpdate): void {
+    const entry = slot.requests.get(key);
+    if (entry === undefined) return;
+    const request = { ...entry.request, ...update };
+    this.requests.update(slot, key, request);
+    const open = slot.resident?.process.execution.open.get(key);
+    if (open !== undefined) open.data = request;
+    const { commit, now } = this.#world;
+    commit.change('instance', slot.id, `{"t":${now},"u":[${updateText(request.task, request.pos, update)}]}`);
+    commit.touchSlot(slot);
+  }
+
+  /** Takes over what a turn changed: the host's part of `turned`. */
+  turned(slot: Slot, delta: TurnDelta, at: number): void {
+    const { commit } = this.#world;
+    const text = slot.beginText === null ? delta.text(at) : delta.text(at, slot.beginText);
+    slot.beginText = null;
+    commit.change('instance', slot.id, text);
+    slot.uncommitted++;
+    for (const request of delta.dropped) this.requests.remove(slot, requestKey(request.task, request.pos));
+    const added = delta.end === null ? [...delta.added.values()] : [];
+    for (const request of added) this.requests.add(slot, request);
+    if (delta.end !== null) this.#closed(slot, delta.end.status, at);
+    commit.addTurn({ slot, added, dropped: delta.dropped, end: delta.end });
+  }
+
+  /** Notes that all of an instance is on disk: from now on it may leave memory. */
+  rests(slot: Slot): void {
+    if (slot.resident === null || slot.uncommitted > 0 || !slot.isActive || slot.hasRunningStep) return;
+    this.#sleepers.delete(slot);
+    this.#sleepers.set(slot, this.#world.now);
+  }
+
+  /** When the longest asleep is to leave memory. */
+  get nextPassivationAt(): number | undefined {
+    const since = this.#sleepers.values().next().value;
+    return since === undefined ? undefined : since + this.#world.options.passivateAfterMs;
+  }
+
+  /** Takes out of memory who has slept long enough, and the longest asleep while there are too many. */
+  passivate(): void {
+    const { now, options } = this.#world;
+    for (const [slot, since] of this.#sleepers) {
+      if (this.#residents <= options.maxResident && since + options.passivateAfterMs > now) return;
+      this.#leave(slot);
+    }
+  }
+
+  /** Lets go of the actor of an instance; its generator is dropped where it sleeps, and no `finally` runs. */
+  #leave(slot: Slot): void {
+    this.#sleepers.delete(slot);
+    if (slot.resident === null) return;
+    const { actor } = slot.resident;
+    slot.resident = null;
+    this.#residents--;
+    this.#scope.stopChild(actor);
+  }
+
+  /** The actor has ended by itself. */
+  departed(slot: Slot): void {
+    this.#leave(slot);
+  }
+
+  /** Reads an instance anew from the store, after a commit that changed it has failed. */
+  reload(slot: Slot): void {
+    this.#leave(slot);
+    this.requests.removeAll(slot);
+    slot.uncommitted = 0;
+    slot.beginText = null;
+    slot.isCancelled = false;
+    const record = this.#world.store.readInstance(slot.id);
+    if (record === undefined) {
+      this.#world.slots.delete(slot.id);
+      return;
+    }
+    slot.status = record.status;
+    slot.stuck = record.stuck === null ? null : (revive(record.stuck) as ErrorData);
+    slot.endedAt = record.endedAt;
+    for (const request of record.pending.values()) this.requests.add(slot, request);
+  }
+
+  /** Stops every actor, for a runtime that stops. */
+  stopAll(): void {
+    for (const slot of this.#world.slots.values()) this.#leave(slot);
+  }
+
+  #restore(slot: Slot): InstanceProcess {
+    const workflow = this.#world.workflow(slot.workflow, slot.version);
+    const record = this.#world.store.readInstance(slot.id);
+    if (record === undefined) throw new DecodeError(`The record of instance "${slot.id}" is not in the store.`);
+    return InstanceProcess.restore(record, workflow, this.#makeHost(slot));
+  }
+
+  #settleIn(slot: Slot, process: InstanceProcess): Resident {
+    const actor = spawnInstance(this.#scope, process);
+    slot.resident = { actor, process };
+    this.#residents++;
+    return slot.resident;
+  }
+
+  #closed(slot: Slot, status: 'completed' | 'failed' | 'cancelled', at: number): void {
+    this.requests.removeAll(slot);
+    slot.status = status;
+    slot.endedAt = at;
+    slot.stuck = null;
+  }
+
+  /** A turn that threw is a fault of ours, not of the body: the instance is kept as it was before. */
+  #checkFault(slot: Slot, resident: Resident): void {
+    const { fault } = resident.process;
+    if (fault === null) return;
+    resident.process.fault = null;
+    this.setStuck(slot, fault);
+    throw fault;
+  }
+
+  #resetInterruptions(slot: Slot, key: string, request: Request): void {
+    if (request.interrupted > 0) this.updateRequest(slot, key, { interrupted: 0 });
+    else this.requests.update(slot, key, request);
+  }
+}

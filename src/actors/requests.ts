@@ -1,0 +1,92 @@
+// Arms and disarms the open requests of instances: what makes a sleeping request reachable, by event, deadline,
+// token or child. An armed request can be found from outside; a disarmed one cannot (its instance is stuck or gone).
+
+import { sourceAddress } from '../runtime/addresses.js';
+import { type Request, requestKey } from '../runtime/record.js';
+import { isStep, type Slot, type SlotRequest } from './slot.js';
+import type { World } from './world.js';
+
+export class Requests {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Adds an open request of a slot. */
+  add(slot: Slot, request: Request): void {
+    const entry: SlotRequest = { request, receivers: null, deadline: null };
+    slot.requests.set(requestKey(request.task, request.pos), entry);
+    if (slot.stuck === null) this.arm(slot, entry);
+  }
+
+  /** Removes a request that was answered or given up. */
+  remove(slot: Slot, key: string): void {
+    const entry = slot.requests.get(key);
+    if (entry === undefined) return;
+    this.disarm(slot, entry);
+    slot.requests.delete(key);
+  }
+
+  removeAll(slot: Slot): void {
+    for (const entry of slot.requests.values()) this.disarm(slot, entry);
+    slot.requests.clear();
+  }
+
+  /** Changes what is known of a request's attempts, and when the next is due. */
+  update(slot: Slot, key: string, request: Request): void {
+    const entry = slot.requests.get(key);
+    if (entry === undefined) return;
+    this.disarm(slot, entry);
+    entry.request = request;
+    if (slot.stuck === null) this.arm(slot, entry);
+  }
+
+  arm(slot: Slot, entry: SlotRequest): void {
+    const { request } = entry;
+    const key = requestKey(request.task, request.pos);
+    if (request.sources !== null) this.#park(slot, entry, key);
+    const dueAt = isStep(request) ? request.retryAt : request.dueAt;
+    if (dueAt !== null) {
+      const kind = isStep(request) ? 'retry' : 'request';
+      entry.deadline = this.#world.deadlines.add({ dueAt, seq: request.seq, task: request.task, pos: request.pos }, { kind, slot, key });
+    }
+    if (request.token !== null) this.#world.tokens.set(request.token, { slot, key });
+    if (request.kind === 'child' && request.key !== null) this.#waitForChild(slot, key, request.key);
+  }
+
+  disarm(slot: Slot, entry: SlotRequest): void {
+    const { request } = entry;
+    for (const { address, receiver } of entry.receivers ?? []) this.#world.mailboxes.unpark(address, receiver);
+    entry.receivers = null;
+    if (entry.deadline !== null) this.#world.deadlines.cancel(entry.deadline);
+    entry.deadline = null;
+    if (request.token !== null) this.#world.tokens.delete(request.token);
+    if (request.kind === 'child' && request.key !== null) this.#forgetChild(slot, requestKey(request.task, request.pos), request.key);
+  }
+
+  #park(slot: Slot, entry: SlotRequest, key: string): void {
+    const { mailboxes } = this.#world;
+    entry.receivers = (entry.request.sources ?? []).map((source, index) => {
+      const address = sourceAddress(source, slot.id);
+      const receiver = { instanceId: slot.id, requestKey: key, source: index, seq: entry.request.seq };
+      mailboxes.park(address, receiver);
+      if (mailboxes.firstEvent(address, { durable: true }) !== undefined) this.#world.meetings.push(address);
+      return { address, receiver };
+    });
+  }
+
+  #waitForChild(slot: Slot, key: string, childId: string): void {
+    const waits = this.#world.childWaits.get(childId);
+    if (waits === undefined) this.#world.childWaits.set(childId, [{ slot, key }]);
+    else waits.push({ slot, key });
+    const child = this.#world.slots.get(childId);
+    if (child !== undefined && !child.isActive && child.uncommitted === 0) this.#world.endedChildren.push(childId);
+  }
+
+  #forgetChild(slot: Slot, key: string, childId: string): void {
+    const rest = this.#world.childWaits.get(childId)?.filter((wait) => wait.slot !== slot || wait.key !== key);
+    if (rest === undefined || rest.length === 0) this.#world.childWaits.delete(childId);
+    else this.#world.childWaits.set(childId, rest);
+  }
+}

@@ -1,0 +1,222 @@
+// Routes events: to the receiver that has slept longest, or into a mailbox; and brings together receivers and events
+// that waited for each other. Runs inside the commit of whoever sends.
+//
+// Invariants:
+//   T1. An event is accepted and consumed in one commit when its receiver waits and nobody is ahead of it.
+//   T2. An event sent by a workflow is consumed by a commit of its receiver, after its sender's is on disk: two
+//       instances never share an endless turn.
+//   T3. What cannot be accepted changes nothing and is told to the sender.
+
+import { DEAD_LETTERS, describeAddress, directAddress, keyedAddress, parseAddress } from '../runtime/addresses.js';
+import type { Encoded } from '../runtime/codec.js';
+import type { Deadline } from '../runtime/deadlines.js';
+import type { Delivery } from '../runtime/effects.js';
+import { InstanceEndedError, InstanceNotFoundError, MailboxFullError } from '../runtime/instance-errors.js';
+import { limits } from '../runtime/limits.js';
+import type { Receiver } from '../runtime/mailbox-map.js';
+import { eventText, type MailboxEvent } from '../runtime/mailbox-record.js';
+import type { Instances } from './instances.js';
+import type { Slot } from './slot.js';
+import type { Due, World } from './world.js';
+
+/** An event on its way, checked and encoded. */
+export interface Mail {
+  readonly event: string;
+  readonly payload: Encoded;
+  readonly id: string | undefined;
+  readonly expiryMs: number;
+  /** Sent by a workflow: see T2. */
+  readonly isInner: boolean;
+}
+
+export class Router {
+  readonly #world: World;
+  readonly #instances: Instances;
+  readonly #expiries = new Map<string, Deadline<Due>>();
+
+  constructor(world: World, instances: Instances) {
+    this.#world = world;
+    this.#instances = instances;
+  }
+
+  /** Sends to an instance. */
+  send(instanceId: string, mail: Mail): Delivery {
+    const address = directAddress(mail.event, instanceId);
+    if (this.#isDuplicate(address, mail)) return { status: 'duplicate' };
+    const slot = this.#world.slots.get(instanceId);
+    if (slot === undefined) throw new InstanceNotFoundError(instanceId);
+    if (!slot.isActive) throw new InstanceEndedError(instanceId, slot.status);
+    return this.#deliver(address, mail, slot);
+  }
+
+  /** Publishes under a key. */
+  publish(key: string, mail: Mail): Delivery {
+    const address = keyedAddress(mail.event, key);
+    if (this.#isDuplicate(address, mail)) return { status: 'duplicate' };
+    return this.#deliver(address, mail, null);
+  }
+
+  /** Hands events that are on disk to the receivers that wait for them, each in a commit of its own. Returns whether any is left. */
+  match(address: string, budget: number): boolean {
+    const { mailboxes } = this.#world;
+    for (let left = budget; ; left--) {
+      const event = mailboxes.firstEvent(address, { durable: true });
+      const receiver = mailboxes.firstReceiver(address);
+      if (event === undefined || receiver === undefined) return false;
+      if (left === 0) return true;
+      this.#world.inCommit(() => {
+        if (!this.#hand(receiver, event.payload)) return;
+        this.#take(address, [event]);
+      });
+    }
+  }
+
+  /** Makes sure that the oldest keyed event at an address comes up when it expires. */
+  watchExpiry(address: string): void {
+    if (this.#expiries.has(address)) return;
+    const first = this.#world.mailboxes.firstEvent(address, { durable: false });
+    if (first === undefined || first.expiresAt === null) return;
+    const key = { dueAt: first.expiresAt, seq: first.seq, task: 0, pos: 0 };
+    this.#expiries.set(address, this.#world.deadlines.add(key, { kind: 'expiry', address }));
+  }
+
+  /** Moves what has expired at an address to the dead letters. */
+  expire(address: string): void {
+    this.#expiries.delete(address);
+    const { mailboxes, now, logger } = this.#world;
+    const expired: MailboxEvent[] = [];
+    for (const event of mailboxes.events(address)) {
+      if (event.expiresAt === null || event.expiresAt > now) break;
+      expired.push(event);
+    }
+    if (expired.length > 0) {
+      this.#world.inCommit(() => {
+        this.#take(address, expired);
+        for (const event of expired) this.#bury(address, event);
+      });
+      logger.log('warn', `${expired.length} unclaimed event(s) became dead letters.`, { address: describeAddress(address) });
+    }
+    this.watchExpiry(address);
+  }
+
+  /** Sends a dead letter to its address again, as if it came now. */
+  redeliver(seq: number, expiryMs: number): Delivery | null {
+    const letter = [...this.#world.mailboxes.events(DEAD_LETTERS)].find((event) => event.seq === seq);
+    if (letter?.origin === undefined || letter.origin === null) return null;
+    const { event } = parseAddress(letter.origin);
+    const delivery = this.#deliver(letter.origin, { event, payload: letter.payload, id: undefined, expiryMs, isInner: false }, null);
+    this.#take(DEAD_LETTERS, [letter]);
+    return delivery;
+  }
+
+  /** Drops what was sent to an instance and never received; the ids it has seen stay. */
+  clearMailboxes(slot: Slot): void {
+    for (const address of slot.mailboxes ?? []) {
+      const events = [...this.#world.mailboxes.events(address)];
+      if (events.length > 0) this.#take(address, events);
+    }
+  }
+
+  /** Removes the mailboxes of an instance whose retention is over. */
+  removeMailboxes(slot: Slot): void {
+    for (const address of slot.mailboxes ?? []) {
+      this.#world.mailboxes.unload(address);
+      this.#world.commit.change('mailbox', address, '{"d":1}');
+      this.#world.commit.touchMailbox(address);
+    }
+  }
+
+  /** Reads a mailbox anew from the store, after a commit that changed it has failed. */
+  reload(address: string): void {
+    const record = this.#world.store.readMailbox(address);
+    if (record === undefined) this.#world.mailboxes.unload(address);
+    else this.#world.mailboxes.load(record);
+    if (!parseAddress(address).isDirect) this.watchExpiry(address);
+  }
+
+  #isDuplicate(address: string, mail: Mail): boolean {
+    return mail.id !== undefined && this.#world.mailboxes.hasSeen(address, mail.id, this.#world.now);
+  }
+
+  #deliver(address: string, mail: Mail, slot: Slot | null): Delivery {
+    const { mailboxes } = this.#world;
+    const waiting = mailboxes.count(address);
+    if (!mail.isInner && waiting === 0 && this.#handToFirst(address, mail)) {
+      if (mail.id !== undefined) this.#remember(address, mail.id, '', slot);
+      return { status: 'delivered' };
+    }
+    if (waiting >= limits.mailboxEventsMax) throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
+    const hasReceiver = waiting === 0 && mailboxes.firstReceiver(address) !== undefined;
+    this.#put(address, mail, slot);
+    return { status: hasReceiver ? 'delivered' : 'buffered' };
+  }
+
+  #handToFirst(address: string, mail: Mail): boolean {
+    const { mailboxes } = this.#world;
+    for (let receiver = mailboxes.firstReceiver(address); receiver !== undefined; receiver = mailboxes.firstReceiver(address)) {
+      if (this.#hand(receiver, mail.payload)) return true;
+    }
+    return false;
+  }
+
+  /** Gives a payload to a receiver. False when its instance has turned out to be stuck, and is parked no more. */
+  #hand(receiver: Receiver, payload: Encoded): boolean {
+    const slot = this.#world.slots.get(receiver.instanceId);
+    const request = slot?.requests.get(receiver.requestKey)?.request;
+    if (slot === undefined || request === undefined)
+      throw new Error(`Receiver ${receiver.requestKey} of instance "${receiver.instanceId}" is parked but not open.`);
+    const text = request.kind === 'receiveAny' ? `[${receiver.source},${payload}]` : payload;
+    return this.#instances.settle(slot, receiver.requestKey, 'ok', text);
+  }
+
+  #put(address: string, mail: Mail, slot: Slot | null): void {
+    const at = this.#world.now;
+    const event: MailboxEvent = {
+      seq: this.#world.nextSeq(),
+      at,
+      payload: mail.payload,
+      id: mail.id ?? null,
+      expiresAt: slot === null ? at + mail.expiryMs : null,
+      origin: null,
+    };
+    this.#world.mailboxes.put(address, event);
+    const put = `"p":[${eventText(event)}]`;
+    if (mail.id !== undefined) this.#remember(address, mail.id, `${put},`, slot);
+    else this.#change(address, `{${put}}`, slot);
+    this.#world.commit.addPut(address, event.seq);
+    if (slot === null) this.watchExpiry(address);
+  }
+
+  #remember(address: string, id: string, before: string, slot: Slot | null): void {
+    const at = this.#world.now;
+    const { forgotten } = this.#world.mailboxes.remember(address, id, at);
+    const forget = forgotten.length === 0 ? '' : `,"f":${JSON.stringify(forgotten)}`;
+    this.#change(address, `{${before}"s":[[${JSON.stringify(id)},${at}]]${forget}}`, slot);
+  }
+
+  #take(address: string, events: readonly MailboxEvent[]): void {
+    for (const event of events) this.#world.mailboxes.take(address, event.seq);
+    this.#change(address, `{"x":[${events.map((event) => event.seq).join(',')}]}`, null);
+  }
+
+  #bury(address: string, event: MailboxEvent): void {
+    const { mailboxes } = this.#world;
+    const oldest =
+      mailboxes.count(DEAD_LETTERS) >= limits.deadLettersMax ? mailboxes.firstEvent(DEAD_LETTERS, { durable: false }) : undefined;
+    if (oldest !== undefined) {
+      this.#take(DEAD_LETTERS, [oldest]);
+      this.#world.logger.log('error', 'The oldest dead letter was dropped: there are as many as may be kept.', { origin: oldest.origin });
+    }
+    const letter = { ...event, seq: this.#world.nextSeq(), expiresAt: null, origin: address };
+    mailboxes.put(DEAD_LETTERS, letter);
+    this.#change(DEAD_LETTERS, `{"p":[${eventText(letter)}]}`, null);
+  }
+
+  #change(address: string, delta: string, slot: Slot | null): void {
+    this.#world.commit.change('mailbox', address, delta);
+    this.#world.commit.touchMailbox(address);
+    if (slot === null) return;
+    slot.mailboxes ??= new Set();
+    slot.mailboxes.add(address);
+  }
+}

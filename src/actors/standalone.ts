@@ -1,0 +1,299 @@
+// The host of an instance actor that runs by itself under createActor: its own steps, timers and mailboxes, and a
+// record in memory that getPersistedSnapshot gives. Every turn counts as committed at once.
+
+import type { ActorScope } from 'xstate';
+import { directAddress, keyedAddress, sourceAddress } from '../runtime/addresses.js';
+import { encode } from '../runtime/codec.js';
+import { type AnyEvent, EventDefinition, type WorkflowDefinition } from '../runtime/definitions.js';
+import type { Delivery } from '../runtime/effects.js';
+import { DefinitionError } from '../runtime/errors.js';
+import type { Execution } from '../runtime/execution.js';
+import { MailboxMap } from '../runtime/mailbox-map.js';
+import type { EffectOf } from '../runtime/operation.js';
+import type { Clock, LogLevel, Timer } from '../runtime/ports.js';
+import {
+  foldInstance,
+  type InstanceDelta,
+  type InstanceRecord,
+  type Json,
+  type Request,
+  requestKey,
+  toBaseDelta,
+} from '../runtime/record.js';
+import { validateSync } from '../runtime/schema.js';
+import { nextDelayMs } from '../runtime/step-options.js';
+import type { TurnDelta } from '../runtime/turn-delta.js';
+import { type InstanceHost, InstanceProcess, locateForgotten } from './instance-process.js';
+import { isStep } from './slot.js';
+import { type AttemptResult, StepRunner } from './step-runner.js';
+import type { WorkflowActorEvent, WorkflowActorInput, WorkflowSnapshot } from './workflow-actor.js';
+
+type Scope = ActorScope<WorkflowSnapshot<unknown>, WorkflowActorEvent>;
+
+/** XState's clock, of the actor's system: real by default, simulated in tests. */
+interface SystemClock {
+  setTimeout(fn: () => void, ms: number): unknown;
+  clearTimeout(id: unknown): void;
+  now?(): number;
+}
+
+export interface StandaloneRecord {
+  readonly id: string;
+  readonly record: InstanceDelta;
+  readonly events: readonly [address: string, payload: string][];
+}
+
+export class StandaloneHost implements InstanceHost {
+  readonly strict = true;
+  readonly #scope: Scope;
+  readonly #id: string;
+  readonly #clock: Clock;
+  readonly #runner: StepRunner;
+  readonly #mailboxes = new MailboxMap();
+  readonly #timers = new Map<string, Timer>();
+  readonly #attempts = new Map<string, number>();
+  #deltas: string[] = [];
+  #beginText: string | null = null;
+  #process: InstanceProcess | null = null;
+  #seq = 0;
+
+  private constructor(scope: Scope, id: string) {
+    this.#scope = scope;
+    this.#id = id;
+    this.#clock = toClock((scope.self as unknown as { clock: SystemClock }).clock);
+    this.#runner = new StepRunner(this.#clock);
+  }
+
+  static begin(workflow: WorkflowDefinition, given: WorkflowActorInput<unknown> | undefined, scope: Scope): InstanceProcess {
+    const what = `the input of workflow "${workflow.name}"`;
+    const inputText = encode(validateSync(workflow.input, given?.input, what), what);
+    const host = new StandaloneHost(scope, given?.id ?? scope.id);
+    host.#beginText = `[${JSON.stringify(workflow.name)},${workflow.version},${inputText},0,0]`;
+    host.#process = new InstanceProcess(host.#id, workflow, host, validateSync(workflow.input, given?.input, what));
+    return host.#process;
+  }
+
+  static restore(workflow: WorkflowDefinition, persisted: unknown, scope: Scope): InstanceProcess {
+    const { id, record: delta, events } = persisted as StandaloneRecord;
+    const host = new StandaloneHost(scope, id);
+    host.#deltas = [JSON.stringify(delta)];
+    for (const [address, payload] of events) host.#put(address, payload);
+    const record = host.readRecord();
+    if (record === undefined) throw new DefinitionError('The snapshot holds no record of an instance.');
+    for (const request of record.pending.values()) host.#seq = Math.max(host.#seq, request.seq);
+    host.#process = InstanceProcess.restore(record, workflow, host);
+    return host.#process;
+  }
+
+  /** Begins the first turn, or arms what a restored snapshot waits for. */
+  start(): void {
+    const process = this.#theProcess;
+    if (this.#beginText !== null) this.#scope.self.send({ type: 'rouse.begin', at: this.now() });
+    else for (const request of process.shown) this.#arm(request);
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#runner.abortAll('the actor was stopped');
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** What the outside, and the host itself, send to the actor. */
+  told(event: WorkflowActorEvent): void {
+    if (event.type === 'rouse.event') this.#receive(event.event, event.key ?? null, event.payload);
+    if (event.type === 'rouse.match') this.#match(event.address);
+    if (event.type === 'rouse.cancel') this.#theProcess.cancel(this.now(), event.reason ?? null);
+  }
+
+  // --- what turns need (ExecutionHost)
+
+  random(): number {
+    return globalThis.crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
+  }
+
+  uuid(): string {
+    return globalThis.crypto.randomUUID();
+  }
+
+  token(): string {
+    return globalThis.crypto.randomUUID();
+  }
+
+  nextSeq(): number {
+    return ++this.#seq;
+  }
+
+  send(_effect: EffectOf<'send'>): Delivery {
+    throw needsRuntime('send');
+  }
+
+  publish(_effect: EffectOf<'publish'>): Delivery {
+    throw needsRuntime('publish');
+  }
+
+  startChild(_effect: EffectOf<'startChild'>): string {
+    throw needsRuntime('startChild');
+  }
+
+  cancelChild(): void {}
+
+  locateForgotten(execution: Execution, task: number): string | null {
+    return locateForgotten(execution, task, this, [this.#withBegin(execution.delta, execution.at)]);
+  }
+
+  log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#scope.logger(`[${level}] ${message}`, fields);
+  }
+
+  // --- what becomes of turns (InstanceHost)
+
+  turned(delta: TurnDelta, at: number): void {
+    this.#deltas.push(this.#withBegin(delta, at));
+    this.#beginText = null;
+    for (const request of delta.dropped) this.#disarm(request);
+    const end = delta.end;
+    if (end !== null) this.stop();
+    else for (const request of delta.added.values()) this.#arm(request);
+    this.#scope.self.send({ type: 'rouse.committed', isCurrent: true, end });
+  }
+
+  readRecord(): InstanceRecord | undefined {
+    return foldInstance(
+      this.#id,
+      this.#deltas.map((text) => JSON.parse(text) as InstanceDelta),
+    );
+  }
+
+  persisted(): StandaloneRecord {
+    const record = this.readRecord();
+    const base =
+      record === undefined
+        ? { t: this.now(), n: JSON.parse(this.#beginText ?? '[]') as Json }
+        : (JSON.parse(toBaseDelta(record)) as InstanceDelta);
+    const events: [string, string][] = [];
+    for (const { address } of this.#mailboxes.addresses())
+      for (const event of this.#mailboxes.events(address)) events.push([address, event.payload]);
+    return { id: this.#id, record: base, events };
+  }
+
+  get #theProcess(): InstanceProcess {
+    if (this.#process === null) throw new Error('The host has no process yet.');
+    return this.#process;
+  }
+
+  #withBegin(delta: TurnDelta, at: number): string {
+    return this.#beginText === null ? delta.text(at) : delta.text(at, this.#beginText);
+  }
+
+  #arm(request: Request): void {
+    const key = requestKey(request.task, request.pos);
+    if (isStep(request)) this.#startStep(request, key);
+    else if (request.dueAt !== null)
+      this.#timers.set(
+        key,
+        this.#clock.setTimer(request.dueAt, () => this.#settle(key, 'due', 'null')),
+      );
+    request.sources?.forEach((source, index) => {
+      const address = sourceAddress(source, this.#id);
+      this.#mailboxes.park(address, { instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
+      if (this.#mailboxes.count(address) > 0) this.#scope.self.send({ type: 'rouse.match', address });
+    });
+  }
+
+  #disarm(request: Request): void {
+    const key = requestKey(request.task, request.pos);
+    this.#timers.get(key)?.cancel();
+    this.#timers.delete(key);
+    this.#runner.abort(this.#id, key, 'no longer needed');
+    request.sources?.forEach((source, index) => {
+      this.#mailboxes.unpark(sourceAddress(source, this.#id), { instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
+    });
+  }
+
+  #settle(key: string, status: 'ok' | 'error' | 'due', text: string): void {
+    const request = this.#theProcess.execution.open.get(key);
+    if (request === undefined) return;
+    this.#disarm(request.data);
+    this.#scope.self.send({ type: 'rouse.settle', at: this.now(), key, status, text });
+  }
+
+  #startStep(request: Request, key: string): void {
+    const effect = this.#theProcess.execution.open.get(key)?.body;
+    if (effect === undefined || (effect.kind !== 'step' && effect.kind !== 'activity')) return;
+    const attempt = { ...request, attempt: this.#attempts.get(key) ?? 0 };
+    this.#runner.start({
+      instanceId: this.#id,
+      key,
+      request: attempt,
+      effect,
+      done: (result) => this.#attempted(key, attempt, effect, result),
+    });
+  }
+
+  #attempted(key: string, request: Request, effect: EffectOf<'step' | 'activity'>, result: AttemptResult): void {
+    if (result.ok) {
+      this.#settle(key, 'ok', result.text);
+      return;
+    }
+    const failed = request.attempt + 1;
+    const delay = nextDelayMs(effect.options, failed, result.error, this.random());
+    this.#attempts.set(key, failed);
+    if (delay === null) this.#settle(key, 'error', result.text);
+    else
+      this.#timers.set(
+        key,
+        this.#clock.setTimer(this.now() + delay, () => this.#startStep(request, key)),
+      );
+  }
+
+  #put(address: string, payload: string): void {
+    const seq = this.nextSeq();
+    this.#mailboxes.put(address, { seq, at: this.now(), payload, id: null, expiresAt: null, origin: null });
+    this.#mailboxes.setDurable(address, seq);
+  }
+
+  #receive(event: AnyEvent, key: string | null, payload: unknown): void {
+    if (!(event instanceof EventDefinition)) throw new DefinitionError('rouse.event takes an event made with event(name).');
+    const what = `the payload of event "${event.name}"`;
+    const text = encode(validateSync(event.schema, payload, what), what);
+    const address = key === null ? directAddress(event.name, this.#id) : keyedAddress(event.name, key);
+    this.#put(address, text);
+    this.#match(address);
+  }
+
+  #match(address: string): void {
+    const event = this.#mailboxes.firstEvent(address, { durable: true });
+    const receiver = this.#mailboxes.firstReceiver(address);
+    const request = receiver === undefined ? undefined : this.#theProcess.execution.open.get(receiver.requestKey);
+    if (event === undefined || receiver === undefined || request === undefined) return;
+    this.#mailboxes.take(address, event.seq);
+    this.#disarm(request.data);
+    const text = request.data.kind === 'receiveAny' ? `[${receiver.source},${event.payload}]` : event.payload;
+    this.#theProcess.settle(this.now(), receiver.requestKey, 'ok', text);
+  }
+}
+
+function needsRuntime(what: string): DefinitionError {
+  return new DefinitionError(`${what}() needs a runtime: a workflow actor by itself knows no other instances. Use createRuntime().`);
+}
+
+/** XState's clock knows durations only; far deadlines are approached in steps that a timer can take. */
+function toClock(system: SystemClock): Clock {
+  const now = (): number => system.now?.() ?? globalThis.performance.timeOrigin + globalThis.performance.now();
+  return {
+    now: () => Math.floor(now()),
+    setTimer(at, fire) {
+      let id: unknown;
+      const arm = (): void => {
+        const left = Math.max(0, at - now());
+        id = system.setTimeout(() => (at - now() > 0 ? arm() : fire()), Math.min(Math.ceil(left), 2_000_000_000));
+      };
+      arm();
+      return { cancel: () => system.clearTimeout(id) };
+    },
+  };
+}

@@ -1,0 +1,289 @@
+// The supervisor: the actor that starts, wakes, passivates and ends instance actors and routes events to them. Every
+// message to it is one step: it changes memory, makes commits, and is over; what follows from a commit comes as
+// another message when the commit is on disk.
+
+import { type ActorLogic, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
+import type { Timer } from '../runtime/ports.js';
+import { StoreFailedError } from '../runtime/store-errors.js';
+import type { Caller, PendingCommit } from './commit.js';
+import { Committer, isFatal } from './committer.js';
+import { type AttemptEvent, Consequences } from './consequences.js';
+import { Instances } from './instances.js';
+import { recover } from './recovery.js';
+import { Router } from './router.js';
+import { SupervisedHost } from './supervised-host.js';
+import { type Due, World, type WorldOptions } from './world.js';
+
+/** What the supervisor can be told. */
+export type SupervisorEvent =
+  | { readonly type: 'rouse.request'; readonly name: string; readonly target: string; readonly run: () => void; readonly caller: Caller }
+  | { readonly type: 'rouse.durable'; readonly commits: readonly PendingCommit[] }
+  | { readonly type: 'rouse.failed'; readonly commits: readonly PendingCommit[]; readonly error: unknown }
+  | { readonly type: 'rouse.tick' }
+  | AttemptEvent;
+
+type Scope = ActorScope<Snapshot<unknown>, EventObject>;
+
+/** Meetings and deadlines handled in one message before others get their turn. */
+const BUDGET = 200;
+const PAUSE_FIRST_MS = 1_000;
+const PAUSE_LAST_MS = 30_000;
+
+export class Supervisor {
+  readonly world: World;
+  readonly instances: Instances;
+  readonly router: Router;
+  readonly consequences: Consequences;
+  readonly #scope: Scope;
+  #timer: Timer | null = null;
+  #timerAt = Infinity;
+  /** While the store cannot write: nothing but what callers ask is tried until then. */
+  #pausedUntil = 0;
+  #pauseMs = PAUSE_FIRST_MS;
+  #redo: (() => void)[] = [];
+  #watchers: (() => void)[] = [];
+  /** Why the runtime stopped by itself. */
+  failure: StoreFailedError | null = null;
+  onFailure: (() => void) | null = null;
+
+  constructor(options: WorldOptions, scope: Scope) {
+    this.#scope = scope;
+    this.world = new World(options);
+    this.instances = new Instances(this.world, scope, (slot) => new SupervisedHost(slot, this.world, this.instances, this.router));
+    this.router = new Router(this.world, this.instances);
+    this.consequences = new Consequences({
+      world: this.world,
+      instances: this.instances,
+      router: this.router,
+      attempted: (event) => this.send(event),
+    });
+    this.world.committer = new Committer(options.store, {
+      durable: (commits) => this.send({ type: 'rouse.durable', commits }),
+      failed: (commits, error) => this.send({ type: 'rouse.failed', commits, error }),
+    });
+  }
+
+  send(event: SupervisorEvent): void {
+    (this.#scope.self as { send(event: SupervisorEvent): void }).send(event);
+  }
+
+  /** Takes over what the store has: accepted events first, then overdue deadlines, then steps. */
+  recover(): void {
+    recover(this);
+    this.#tick(Infinity);
+  }
+
+  /** Calls back once, after the next message; for the test kit. */
+  onNextMessage(fn: () => void): void {
+    this.#watchers.push(fn);
+  }
+
+  receive(event: SupervisorEvent): void {
+    this.#handle(event);
+    if (this.#watchers.length === 0) return;
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const watcher of watchers) watcher();
+  }
+
+  #handle(event: SupervisorEvent): void {
+    if (this.failure !== null) {
+      if (event.type === 'rouse.request') event.caller.reject(this.failure);
+      return;
+    }
+    switch (event.type) {
+      case 'rouse.request':
+        this.#request(event);
+        break;
+      case 'rouse.attempted':
+        this.consequences.applyAttempt(event);
+        break;
+      case 'rouse.durable':
+        this.#durable(event.commits);
+        break;
+      case 'rouse.failed':
+        this.#failed(event.commits, event.error);
+        break;
+      case 'rouse.tick':
+        this.#timer = null;
+        this.#timerAt = Infinity;
+        break;
+    }
+    this.#tick(BUDGET);
+  }
+
+  /** Nothing is under way: no step, no commit, no meeting. */
+  get isQuiet(): boolean {
+    const { world } = this;
+    return (
+      world.runner.size === 0 &&
+      world.committer.isIdle &&
+      world.meetings.length === 0 &&
+      world.endedChildren.length === 0 &&
+      this.#redo.length === 0
+    );
+  }
+
+  /** Stops taking part in anything. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.world.runner.abortAll('the runtime stops');
+    this.instances.stopAll();
+  }
+
+  #request(event: Extract<SupervisorEvent, { type: 'rouse.request' }>): void {
+    try {
+      this.world.inCommit(event.run, event.caller);
+    } catch (error) {
+      event.caller.reject(error);
+    }
+  }
+
+  #durable(commits: readonly PendingCommit[]): void {
+    this.#pauseMs = PAUSE_FIRST_MS;
+    for (const commit of commits) this.consequences.durable(commit);
+  }
+
+  #failed(commits: readonly PendingCommit[], error: unknown): void {
+    if (isFatal(error)) {
+      this.#fail(commits, error);
+      return;
+    }
+    this.#redo.push(...this.consequences.undo(commits, error));
+    this.#pausedUntil = this.world.now + this.#pauseMs;
+    this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_LAST_MS);
+    this.world.logger.log('error', 'The store could not write; what is under way is tried again.', { error });
+  }
+
+  /** The store cannot be trusted any more: everyone is told, and the runtime stands still until it is started anew. */
+  #fail(commits: readonly PendingCommit[], error: unknown): void {
+    this.failure =
+      error instanceof StoreFailedError
+        ? error
+        : new StoreFailedError(error instanceof Error ? error.message : String(error), { cause: error });
+    for (const commit of [...commits, ...this.world.committer.abandon()])
+      for (const caller of commit.callers ?? []) caller.reject(this.failure);
+    this.rejectWaiters(this.failure);
+    this.stop();
+    this.world.logger.log('error', this.failure.message, { error });
+    this.onFailure?.();
+  }
+
+  rejectWaiters(error: unknown): void {
+    for (const slot of this.world.slots.values()) {
+      const waiters = slot.waiters ?? [];
+      slot.waiters = null;
+      for (const waiter of waiters) waiter.reject(error);
+    }
+  }
+
+  /** What is to be done by itself: meetings, ended children, deadlines, passivation; and the timer for the next of them. */
+  #tick(budget: number): void {
+    const { world } = this;
+    if (this.failure !== null || world.isStopping) return;
+    if (world.now >= this.#pausedUntil) {
+      for (const redo of this.#redo.splice(0)) redo();
+      this.#meet(budget);
+      for (let child = world.endedChildren.shift(); child !== undefined; child = world.endedChildren.shift())
+        this.consequences.tellParents(child);
+      this.#fireDeadlines(budget);
+    }
+    this.instances.passivate();
+    this.#setTimer();
+  }
+
+  #meet(budget: number): void {
+    const { meetings } = this.world;
+    if (meetings.length === 0) return;
+    this.world.meetings = [];
+    for (const address of meetings) if (this.router.match(address, budget)) this.world.meetings.push(address);
+  }
+
+  #fireDeadlines(budget: number): void {
+    const { deadlines, now } = this.world;
+    for (let left = budget; left > 0; left--) {
+      const due = deadlines.takeDue(now);
+      if (due === undefined) return;
+      this.#fire(due);
+    }
+  }
+
+  #fire(due: Due): void {
+    switch (due.kind) {
+      case 'request':
+        this.#fireRequest(due);
+        break;
+      case 'retry':
+        this.#fireRetry(due);
+        break;
+      case 'expiry':
+        this.router.expire(due.address);
+        break;
+      case 'retention':
+        this.#forget(due);
+        break;
+    }
+  }
+
+  #fireRequest({ slot, key }: Extract<Due, { kind: 'request' | 'retry' }>): void {
+    const entry = slot.requests.get(key);
+    if (entry === undefined) return;
+    entry.deadline = null;
+    this.world.inCommit(() => this.instances.settle(slot, key, 'due', 'null', entry.request.dueAt ?? 0));
+  }
+
+  /** The pause before a step's next attempt is over. Not written: recovery sees the time for itself. */
+  #fireRetry({ slot, key }: Extract<Due, { kind: 'request' | 'retry' }>): void {
+    const entry = slot.requests.get(key);
+    if (entry === undefined) return;
+    this.instances.requests.update(slot, key, { ...entry.request, retryAt: null });
+    this.world.inCommit(() => this.consequences.startStep(slot, entry.request));
+  }
+
+  #forget({ slot }: Extract<Due, { kind: 'retention' }>): void {
+    if (this.world.childWaits.has(slot.id) || this.world.slots.get(slot.id) !== slot) return;
+    this.world.inCommit(() => {
+      this.world.commit.change('instance', slot.id, '{"d":1}');
+      this.world.commit.touchSlot(slot);
+      this.router.removeMailboxes(slot);
+      this.world.slots.delete(slot.id);
+    });
+  }
+
+  #setTimer(): void {
+    const { world } = this;
+    const paused = world.now < this.#pausedUntil;
+    const hasLeft = world.meetings.length > 0 || this.#redo.length > 0;
+    const work = hasLeft ? world.now : Math.min(world.deadlines.nextDueAt() ?? Infinity);
+    const at = Math.min(paused ? Math.max(work, this.#pausedUntil) : work, this.instances.nextPassivationAt ?? Infinity);
+    if (at === this.#timerAt) return;
+    if (this.#timer !== null && this.#timerAt <= at && this.#timerAt > world.now) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#timerAt = at;
+    if (at === Infinity) return;
+    this.#timer = world.options.clock.setTimer(at, () => this.send({ type: 'rouse.tick' }));
+  }
+}
+
+export type SupervisorSnapshot = Snapshot<unknown> & { readonly supervisor: Supervisor };
+
+/** Makes and starts the supervisor actor. */
+export function startSupervisor(options: WorldOptions): Supervisor {
+  let supervisor: Supervisor | null = null;
+  const logic: ActorLogic<Snapshot<unknown>, EventObject, undefined> = {
+    getInitialSnapshot: (scope) => {
+      supervisor = new Supervisor(options, scope as unknown as Scope);
+      return { status: 'active', output: undefined, error: undefined };
+    },
+    transition: (snapshot, event) => {
+      if (event.type.startsWith('rouse.')) supervisor?.receive(event as unknown as SupervisorEvent);
+      return event.type === 'xstate.stop' ? { ...snapshot, status: 'stopped', output: undefined, error: undefined } : snapshot;
+    },
+    getPersistedSnapshot: (snapshot) => snapshot,
+  };
+  createActor(logic, { id: 'rouse' }).start();
+  if (supervisor === null) throw new Error('The supervisor actor did not start.');
+  return supervisor;
+}

@@ -1,0 +1,223 @@
+// The actor of an instance: XState logic around a workflow's generator. Under the supervisor it is a child whose turns
+// go into the supervisor's commits; alone, under createActor, it runs its own steps and timers (standalone.ts).
+//
+// Invariants:
+//   A1. A snapshot shows what is committed, never a turn that may still fail.
+//   A2. Stopping the actor drops its generator where it sleeps: no `finally` of the workflow runs.
+
+import { type ActorLogic, type ActorRefFrom, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
+import { decode } from '../runtime/codec.js';
+import { type AnyEvent, toWorkflowDefinition, type Workflow, type WorkflowDefinition } from '../runtime/definitions.js';
+import { type ErrorData, fromErrorData } from '../runtime/error-data.js';
+import type { SettleStatus } from '../runtime/execution.js';
+import type { Request } from '../runtime/record.js';
+import type { InstanceEnd } from '../runtime/turn-delta.js';
+import type { InstanceProcess } from './instance-process.js';
+import { isStep } from './slot.js';
+import { StandaloneHost } from './standalone.js';
+
+/** What an instance actor can be told. The outside sends `rouse.event` and `rouse.cancel`; the others are the runtime's. */
+export type WorkflowActorEvent =
+  | { readonly type: 'rouse.event'; readonly event: AnyEvent; readonly payload: unknown; readonly key?: string }
+  | { readonly type: 'rouse.cancel'; readonly reason?: string | null; readonly at?: number }
+  | { readonly type: 'rouse.match'; readonly address: string }
+  | { readonly type: 'rouse.begin'; readonly at: number }
+  | { readonly type: 'rouse.settle'; readonly at: number; readonly key: string; readonly status: SettleStatus; readonly text: string }
+  | { readonly type: 'rouse.committed'; readonly isCurrent: boolean; readonly end: InstanceEnd | null };
+
+/** What an instance waits for, as people are shown it. */
+export interface WaitInfo {
+  readonly kind: string;
+  readonly name: string;
+  readonly key: string | null;
+  readonly since: number;
+  readonly dueAt: number | null;
+}
+
+/** An instance as its actor shows it: committed state only. */
+export interface InstanceView {
+  readonly id: string;
+  readonly workflow: string;
+  readonly phase: 'running' | 'sleeping';
+  readonly waitingFor: readonly WaitInfo[];
+}
+
+/** The snapshot of an instance actor; `instance` is null when it was restored from JSON and has ended. */
+export type WorkflowSnapshot<O> = Snapshot<O> & { readonly instance: InstanceView | null };
+
+/** The input of an instance actor. */
+export interface WorkflowActorInput<I> {
+  readonly id?: string;
+  readonly input: I;
+}
+
+/** The XState logic of a workflow. */
+export type WorkflowLogic<I = unknown, O = unknown> = ActorLogic<WorkflowSnapshot<O>, WorkflowActorEvent, WorkflowActorInput<I>>;
+type Scope = ActorScope<WorkflowSnapshot<unknown>, WorkflowActorEvent>;
+type SupervisorScope = ActorScope<Snapshot<unknown>, EventObject>;
+
+/** How the supervisor hands an instance to its actor. */
+class SupervisedInput implements WorkflowActorInput<unknown> {
+  readonly input = undefined;
+  readonly process: InstanceProcess;
+
+  constructor(process: InstanceProcess) {
+    this.process = process;
+  }
+}
+
+/**
+ * XState logic that runs a workflow: as the runtime's child actors do, and by itself under `createActor`, where it
+ * persists (`getPersistedSnapshot`) and restores. By itself it has no store and no other instances: what is not
+ * persisted is lost, and `send`, `publish` and `startChild` are refused.
+ *
+ * @example
+ * const actor = createActor(fromWorkflow(approve), { input: { input: order } }).start();
+ * actor.send({ type: 'rouse.event', event: approval, payload: { approved: true } });
+ * const output = await toPromise(actor);
+ */
+export function fromWorkflow<Raw, O>(workflow: Workflow<Raw, O>): WorkflowLogic<Raw, O> {
+  return toLogic(toWorkflowDefinition(workflow)) as unknown as WorkflowLogic<Raw, O>;
+}
+
+const logics = new WeakMap<WorkflowDefinition, WorkflowLogic>();
+
+function toLogic(workflow: WorkflowDefinition): WorkflowLogic {
+  const known = logics.get(workflow);
+  if (known !== undefined) return known;
+  const logic: WorkflowLogic = {
+    getInitialSnapshot: (scope, input) => {
+      if (input instanceof SupervisedInput) return new InstanceSnapshot(input.process, 'active').shape;
+      return new InstanceSnapshot(StandaloneHost.begin(workflow, input, scope as Scope), 'active').shape;
+    },
+    restoreSnapshot: (persisted, scope) => {
+      const { status, record } = persisted as unknown as PersistedSnapshot;
+      if (status !== 'active') return new EndedSnapshot(persisted as Snapshot<unknown>) as unknown as WorkflowSnapshot<unknown>;
+      return new InstanceSnapshot(StandaloneHost.restore(workflow, record, scope as Scope), 'active').shape;
+    },
+    start: (snapshot) => {
+      const process = toProcess(snapshot);
+      if (process?.host instanceof StandaloneHost) process.host.start();
+    },
+    transition: (snapshot, event) => {
+      const process = toProcess(snapshot);
+      return process === null ? snapshot : transition(snapshot, process, event);
+    },
+    getPersistedSnapshot: (snapshot) => persist(snapshot),
+  };
+  logics.set(workflow, logic);
+  return logic;
+}
+
+/** Makes and starts the child actor of an instance. */
+export function spawnInstance(scope: SupervisorScope, process: InstanceProcess): ActorRefFrom<WorkflowLogic> {
+  return createActor(toLogic(process.workflow), { input: new SupervisedInput(process), id: process.id, parent: scope.self }).start();
+}
+
+function toProcess(snapshot: WorkflowSnapshot<unknown>): InstanceProcess | null {
+  const candidate: unknown = snapshot;
+  return candidate instanceof InstanceSnapshot ? candidate.process : null;
+}
+
+function transition(
+  snapshot: WorkflowSnapshot<unknown>,
+  process: InstanceProcess,
+  event: WorkflowActorEvent | { readonly type: 'xstate.stop' },
+): WorkflowSnapshot<unknown> {
+  switch (event.type) {
+    case 'rouse.begin':
+      process.begin(event.at);
+      return snapshot;
+    case 'rouse.settle':
+      process.settle(event.at, event.key, event.status, event.text);
+      return snapshot;
+    case 'rouse.committed':
+      if (event.isCurrent) process.showCurrent();
+      return committed(process, event.end);
+    case 'xstate.stop':
+      if (process.host instanceof StandaloneHost) process.host.stop();
+      return new InstanceSnapshot(process, 'stopped').shape;
+    default:
+      if (process.host instanceof StandaloneHost) process.host.told(event);
+      else if (event.type === 'rouse.cancel') process.cancel(event.at ?? 0, event.reason ?? null);
+      return snapshot;
+  }
+}
+
+function committed(process: InstanceProcess, end: InstanceEnd | null): WorkflowSnapshot<unknown> {
+  if (end === null) return new InstanceSnapshot(process, 'active').shape;
+  return new InstanceSnapshot(process, end.status === 'completed' ? 'done' : 'error', end.text).shape;
+}
+
+/** A class with getters: what nobody looks at is not computed. XState's union of shapes is met by `shape`. */
+class InstanceSnapshot {
+  readonly status: 'active' | 'done' | 'error' | 'stopped';
+  readonly #process: InstanceProcess;
+  readonly #endText: string | undefined;
+
+  constructor(process: InstanceProcess, status: 'active' | 'done' | 'error' | 'stopped', endText?: string) {
+    this.#process = process;
+    this.status = status;
+    this.#endText = endText;
+  }
+
+  get process(): InstanceProcess {
+    return this.#process;
+  }
+
+  get output(): unknown {
+    return this.status === 'done' && this.#endText !== undefined ? decode(this.#endText) : undefined;
+  }
+
+  get error(): unknown {
+    return this.status === 'error' && this.#endText !== undefined ? fromErrorData(decode(this.#endText) as ErrorData) : undefined;
+  }
+
+  get instance(): InstanceView {
+    const requests = this.#process.shown;
+    const isRunning = requests.some((request) => isStep(request) && request.retryAt === null);
+    return {
+      id: this.#process.id,
+      workflow: this.#process.workflow.name,
+      phase: isRunning ? 'running' : 'sleeping',
+      waitingFor: requests.map(toWaitInfo),
+    };
+  }
+
+  get shape(): WorkflowSnapshot<unknown> {
+    return this as unknown as WorkflowSnapshot<unknown>;
+  }
+
+  toJSON(): object {
+    return { status: this.status, output: this.output, error: this.error, instance: this.instance };
+  }
+}
+
+class EndedSnapshot {
+  readonly status: string;
+  readonly output: unknown;
+  readonly error: unknown;
+  readonly instance = null;
+
+  constructor(persisted: Snapshot<unknown>) {
+    this.status = persisted.status;
+    this.output = persisted.output;
+    this.error = persisted.error;
+  }
+}
+
+interface PersistedSnapshot {
+  readonly status: string;
+  readonly record: object;
+}
+
+function persist(snapshot: WorkflowSnapshot<unknown>): Snapshot<unknown> {
+  const { status, output, error } = snapshot;
+  const record = toProcess(snapshot)?.host.persisted();
+  return { status, output, error, record } as unknown as Snapshot<unknown>;
+}
+
+/** What people are shown of a request. A step that waits for its next attempt is due then. */
+export function toWaitInfo(request: Request): WaitInfo {
+  return { kind: request.kind, name: request.name, key: request.key, since: request.since, dueAt: request.retryAt ?? request.dueAt };
+}

@@ -1,0 +1,140 @@
+// What the parts of the supervisor share: the state of everything that it runs, and the commit that it is making.
+//
+// Invariants:
+//   W1. Everything that one message to the supervisor changes goes into commits of its own, made within that message.
+//   W2. Memory is ahead of the disk by the commits on their way, and by nothing else.
+
+import { DeadlineHeap } from '../runtime/deadlines.js';
+import type { EventDefinition, WorkflowDefinition } from '../runtime/definitions.js';
+import { UnknownWorkflowError } from '../runtime/errors.js';
+import { limits } from '../runtime/limits.js';
+import { MailboxMap } from '../runtime/mailbox-map.js';
+import { workflowId } from '../runtime/options.js';
+import type { Clock, Ids, Logger, OpenStore } from '../runtime/ports.js';
+import { type Caller, PendingCommit } from './commit.js';
+import type { Committer } from './committer.js';
+import type { Slot } from './slot.js';
+import { StepRunner } from './step-runner.js';
+
+/** What comes up at a deadline. */
+export type Due =
+  | { readonly kind: 'request' | 'retry'; readonly slot: Slot; readonly key: string }
+  | { readonly kind: 'expiry'; readonly address: string }
+  | { readonly kind: 'retention'; readonly slot: Slot };
+
+/** A request that waits for a child's end, or for a callback. */
+export interface RequestRef {
+  readonly slot: Slot;
+  readonly key: string;
+}
+
+export interface WorldOptions {
+  readonly workflows: ReadonlyMap<string, WorkflowDefinition>;
+  /** The event types that the outside may use by name. */
+  readonly events: ReadonlyMap<string, EventDefinition>;
+  readonly store: OpenStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  readonly passivateAfterMs: number;
+  readonly maxResident: number;
+  readonly strict: boolean;
+}
+
+export class World {
+  readonly options: WorldOptions;
+  readonly slots = new Map<string, Slot>();
+  readonly mailboxes = new MailboxMap();
+  readonly deadlines = new DeadlineHeap<Due>();
+  readonly tokens = new Map<string, RequestRef>();
+  readonly childWaits = new Map<string, RequestRef[]>();
+  readonly runner: StepRunner;
+  /** Addresses at which a receiver and an event on disk have met. */
+  meetings: string[] = [];
+  /** Children that have ended while somebody waits for them. */
+  endedChildren: string[] = [];
+  isStopping = false;
+  #commit: PendingCommit | null = null;
+  #committer: Committer | null = null;
+  #seq = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.runner = new StepRunner(options.clock);
+  }
+
+  get now(): number {
+    return this.options.clock.now();
+  }
+
+  get store(): OpenStore {
+    return this.options.store;
+  }
+
+  get logger(): Logger {
+    return this.options.logger;
+  }
+
+  get committer(): Committer {
+    if (this.#committer === null) throw new Error('The world has no committer yet.');
+    return this.#committer;
+  }
+
+  set committer(committer: Committer) {
+    this.#committer = committer;
+  }
+
+  nextSeq(): number {
+    return ++this.#seq;
+  }
+
+  /** Numbers go on behind those that the store has. */
+  sawSeq(seq: number): void {
+    if (seq > this.#seq) this.#seq = seq;
+  }
+
+  /** The commit that is being made. */
+  get commit(): PendingCommit {
+    if (this.#commit === null) throw new Error('No commit is being made.');
+    return this.#commit;
+  }
+
+  /**
+   * Runs what belongs to one commit, and sends it off. The caller, when there is one, is told when it is on disk; when
+   * nothing was changed, when everything before it is.
+   */
+  inCommit(run: () => void, caller?: Caller): void {
+    const outer = this.#commit;
+    const commit = outer ?? new PendingCommit();
+    this.#commit = commit;
+    try {
+      run();
+    } finally {
+      this.#commit = outer;
+      if (outer === null && commit.changes.length > 0) this.committer.add(commit);
+    }
+    if (caller === undefined) return;
+    if (commit.changes.length > 0) commit.addCaller(caller);
+    else this.committer.barrier(caller);
+  }
+
+  /** Ends an instance's time of being readable when its retention is over. */
+  watchRetention(slot: Slot): void {
+    if (slot.endedAt === null) return;
+    this.deadlines.add({ dueAt: slot.endedAt + limits.retentionMs, seq: 0, task: 0, pos: 0 }, { kind: 'retention', slot });
+  }
+
+  /** The deltas of an instance that are on their way to the disk. */
+  uncommittedDeltas(instanceId: string): string[] {
+    const commits = [...this.committer.pending(), ...(this.#commit === null ? [] : [this.#commit])];
+    return commits.flatMap((commit) =>
+      commit.changes.filter((change) => change.table === 'instance' && change.key === instanceId).map((change) => change.delta),
+    );
+  }
+
+  workflow(name: string, version: number): WorkflowDefinition {
+    const found = this.options.workflows.get(workflowId(name, version));
+    if (found === undefined) throw new UnknownWorkflowError(name, version);
+    return found;
+  }
+}

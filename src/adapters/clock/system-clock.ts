@@ -1,0 +1,23 @@
+// The real clock. Node's timers fire at once when they are set further than 24.8 days ahead: far deadlines are
+// approached in hops. Timers are taken when this module loads, so that a test's fake timers do not stop the runtime.
+
+import type { Clock } from '../../runtime/ports.js';
+
+const { setTimeout, clearTimeout } = globalThis;
+const { now } = Date;
+const HOP_MAX_MS = 2_000_000_000;
+
+export function systemClock(): Clock {
+  return {
+    now,
+    setTimer(at, fire) {
+      let timer: NodeJS.Timeout;
+      const arm = (): void => {
+        const left = at - now();
+        timer = setTimeout(() => (now() < at ? arm() : fire()), Math.min(Math.max(left, 0), HOP_MAX_MS));
+      };
+      arm();
+      return { cancel: () => clearTimeout(timer) };
+    },
+  };
+}

@@ -1,0 +1,210 @@
+// The JSON store: a write-ahead log of commits and, behind it, a checkpoint of sharded files written through lowdb.
+// Everything is plain text that can be read with any tool. This file wires its parts; see log.ts for durability,
+// checkpoint.ts for what happens in the background, recovery.ts for opening.
+//
+// Invariants:
+//   J1. An append resolves after its batch is synced, and rows show it then, all of it at once.
+//   J2. Appends, segment changes and the seal follow one another; none begins before the one before it has ended.
+//   J3. Whatever happens while opening, the lock is given back and no file stays open.
+
+import { join, resolve } from 'node:path';
+import { RouseError } from '../../../runtime/errors.js';
+import { limits } from '../../../runtime/limits.js';
+import type { MailboxRecord } from '../../../runtime/mailbox-record.js';
+import type { Commit, Logger, OpenStore, Recovery, StoreOpenOptions, StorePort } from '../../../runtime/ports.js';
+import type { InstanceRecord } from '../../../runtime/record.js';
+import { StoreFailedError, StoreUnavailableError } from '../../../runtime/store-errors.js';
+import { Checkpointer, type StoreDirectories } from './checkpoint.js';
+import { codeOf, messageOf } from './durable-file.js';
+import { FileCache } from './file-cache.js';
+import { type FileSystem, nodeFileSystem } from './file-system.js';
+import { Lock } from './lock.js';
+import type { Log } from './log.js';
+import { MetaFile } from './meta-file.js';
+import { type Recovered, recover } from './recovery.js';
+import type { Tables } from './tables.js';
+
+/**
+ * Gives a store in a directory, which is made when it is missing. One process has it at a time. What was acknowledged
+ * is on disk: it survives a crash of the process and of the machine.
+ *
+ * @example
+ * const runtime = await createRuntime({ workflows: [provision], store: jsonStore('/var/lib/shop') });
+ */
+export function jsonStore(directory: string): StorePort {
+  return createJsonStore(directory, {});
+}
+
+export interface JsonStoreSettings {
+  readonly fileSystem?: FileSystem;
+  /** Log behind a checkpoint before the next one begins. */
+  readonly logBytesMin?: number;
+}
+
+/** The store on another disk, or with other habits: for tests. */
+export function createJsonStore(directory: string, settings: JsonStoreSettings): StorePort {
+  return new JsonStore(resolve(directory), settings);
+}
+
+class JsonStore implements StorePort {
+  readonly kind = 'json';
+  readonly #directories: StoreDirectories;
+  readonly #fs: FileSystem;
+  readonly #logBytesMin: number;
+
+  constructor(root: string, { fileSystem = nodeFileSystem, logBytesMin = limits.storeLogBytesMin }: JsonStoreSettings) {
+    this.#directories = { root, log: join(root, 'log'), shards: join(root, 'shards') };
+    this.#fs = fileSystem;
+    this.#logBytesMin = logBytesMin;
+  }
+
+  async open({ logger }: StoreOpenOptions): Promise<OpenStore> {
+    const { root } = this.#directories;
+    try {
+      await this.#fs.makeDirectory(root);
+      const metaFile = new MetaFile(this.#fs, root);
+      // Another tool's directory, or a newer format, is refused before even the lock is written.
+      await metaFile.read();
+      const lock = await Lock.acquire(this.#fs, root);
+      return await this.#openLocked(lock, metaFile, logger);
+    } catch (error) {
+      if (error instanceof RouseError) throw error;
+      throw new StoreUnavailableError(root, reasonOf(error), { cause: error });
+    }
+  }
+
+  async #openLocked(lock: Lock, metaFile: MetaFile, logger: Logger): Promise<OpenStore> {
+    const cache = new FileCache(this.#fs);
+    const parts = { fs: this.#fs, directories: this.#directories, cache, metaFile, logger };
+    try {
+      const recovered = await recover(parts);
+      const gate = new Gate();
+      const { tables, log, meta, logBytes } = recovered;
+      const checkpointer = new Checkpointer(
+        { ...parts, tables, log, betweenAppends: (task) => gate.run(task) },
+        { meta, logBytes, logBytesMin: this.#logBytesMin },
+      );
+      return new OpenJsonStore({ recovered, lock, cache, checkpointer, gate, logger });
+    } catch (error) {
+      cache.close();
+      await lock.release().catch(() => {});
+      throw error;
+    }
+  }
+}
+
+interface OpenParts {
+  readonly recovered: Recovered;
+  readonly lock: Lock;
+  readonly cache: FileCache;
+  readonly checkpointer: Checkpointer;
+  readonly gate: Gate;
+  readonly logger: Logger;
+}
+
+class OpenJsonStore implements OpenStore {
+  readonly recovery: Recovery;
+  readonly #log: Log;
+  readonly #tables: Tables;
+  readonly #lock: Lock;
+  readonly #cache: FileCache;
+  readonly #checkpointer: Checkpointer;
+  readonly #gate: Gate;
+  readonly #logger: Logger;
+  #batches = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor({ recovered, lock, cache, checkpointer, gate, logger }: OpenParts) {
+    this.recovery = recovered.recovery;
+    this.#log = recovered.log;
+    this.#tables = recovered.tables;
+    this.#lock = lock;
+    this.#cache = cache;
+    this.#checkpointer = checkpointer;
+    this.#gate = gate;
+    this.#logger = logger;
+    checkpointer.considerRun();
+  }
+
+  instances(): Iterable<InstanceRecord> {
+    return this.#tables.instances.heads();
+  }
+
+  mailboxes(): Iterable<MailboxRecord> {
+    return this.#tables.mailboxes.records();
+  }
+
+  append(commits: readonly Commit[]): Promise<void> {
+    if (this.#closing !== null) return Promise.reject(new StoreFailedError('it was closed'));
+    if (commits.length === 0) return Promise.resolve();
+    return this.#gate.run(() => this.#append(commits));
+  }
+
+  readInstance(id: string): InstanceRecord | undefined {
+    return this.#tables.instances.read(id);
+  }
+
+  readMailbox(address: string): MailboxRecord | undefined {
+    return this.#tables.mailboxes.read(address);
+  }
+
+  figures(): Readonly<Record<string, number>> {
+    return {
+      instances: this.#tables.instances.size,
+      mailboxes: this.#tables.mailboxes.size,
+      shards: this.#tables.instances.shards.length + this.#tables.mailboxes.shards.length,
+      commits: this.#log.durableSeq,
+      batches: this.#batches,
+      logBytes: this.#checkpointer.logBytes,
+      checkpoints: this.#checkpointer.count,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #append(commits: readonly Commit[]): Promise<void> {
+    await this.#log.append(commits);
+    this.#tables.apply(commits, this.#log.durableSeq);
+    this.#batches += 1;
+    this.#checkpointer.considerRun();
+  }
+
+  async #close(): Promise<void> {
+    await this.#checkpointer.finish();
+    await this.#gate.run(() => this.#seal());
+    await this.#log.close().catch(() => {});
+    this.#cache.close();
+    await this.#lock.release();
+  }
+
+  /** Without a seal the next opening takes this one for crashed, which costs it little. */
+  async #seal(): Promise<void> {
+    try {
+      await this.#log.seal();
+    } catch (error) {
+      this.#logger.log('warn', 'The store could not seal its log: it will recover as after a crash.', { error: messageOf(error) });
+    }
+  }
+}
+
+/** Lets one task at a time run, in the order in which they came. */
+class Gate {
+  #last: Promise<unknown> = Promise.resolve();
+
+  run<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = codeOf(error);
+  if (code === 'EACCES' || code === 'EPERM') return 'this process may not write there';
+  if (code === 'EROFS') return 'it is on a read-only file system';
+  if (code === 'ENOTDIR' || code === 'EEXIST') return 'it is not a directory';
+  return messageOf(error);
+}

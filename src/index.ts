@@ -1,0 +1,141 @@
+// The public face of rouse, and the place where actors and adapters meet.
+
+import type { Runtime } from './actors/public.js';
+import { RuntimeCore } from './actors/runtime.js';
+import { systemClock } from './adapters/clock/system-clock.js';
+import { randomIds } from './adapters/ids/random-ids.js';
+import { consoleLogger } from './adapters/logger/console-logger.js';
+import { jsonStore } from './adapters/stores/json/json-store.js';
+import { checkOptions, type RuntimeOptions, toStorePort } from './runtime/options.js';
+
+/**
+ * Opens the store, recovers what was committed, and runs it: accepted events are delivered first, then overdue
+ * deadlines fire, then steps that were in flight run again.
+ *
+ * @throws DefinitionError, DuplicateWorkflowError, StoreLockedError, StoreCorruptError, StoreFormatError, StoreUnavailableError
+ * @example
+ * const runtime = await createRuntime({ workflows: [provision], store: jsonStore('/var/lib/orders') });
+ * process.once('SIGTERM', () => runtime.stop({ grace: '5s' }));
+ */
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const checked = checkOptions(options);
+  const logger = options.logger ?? consoleLogger();
+  const store = await toStorePort(options.store ?? jsonStore('.rouse')).open({ logger });
+  return RuntimeCore.start({
+    ...checked,
+    store,
+    logger,
+    clock: systemClock(),
+    ids: randomIds(),
+    strict: options.strict ?? process.env.NODE_ENV !== 'production',
+  });
+}
+
+// --- the runtime
+export type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from './actors/public.js';
+export {
+  fromWorkflow,
+  type WaitInfo,
+  type WorkflowActorEvent,
+  type WorkflowActorInput,
+  type WorkflowLogic,
+  type WorkflowSnapshot,
+} from './actors/workflow-actor.js';
+// --- stores
+export { jsonStore } from './adapters/stores/json/json-store.js';
+export { memoryStore } from './adapters/stores/memory-store.js';
+// --- definitions
+export {
+  type AnyEvent,
+  type AnyWorkflow,
+  type EventOptions,
+  type EventType,
+  event,
+  type PayloadOf,
+  type Received,
+  type Workflow,
+  workflow,
+} from './runtime/definitions.js';
+export type { Duration } from './runtime/duration.js';
+export {
+  activity,
+  call,
+  compensate,
+  type Delivery,
+  expose,
+  instanceId,
+  now,
+  publish,
+  random,
+  receive,
+  receiveAny,
+  type Source,
+  send,
+  sleep,
+  sleepUntil,
+  startChild,
+  step,
+  uuid,
+  waitForCallback,
+} from './runtime/effects.js';
+// --- errors
+export type { ErrorData } from './runtime/error-data.js';
+export {
+  DecodeError,
+  DefinitionError,
+  DuplicateWorkflowError,
+  InvalidDurationError,
+  InvalidIdError,
+  PayloadTooLargeError,
+  RouseError,
+  SchemaAsyncError,
+  UnknownEventError,
+  UnknownWorkflowError,
+  UnstorableValueError,
+  ValidationError,
+} from './runtime/errors.js';
+export {
+  InstanceConflictError,
+  InstanceEndedError,
+  InstanceNotFoundError,
+  InstanceNotStuckError,
+  InstanceStuckError,
+  MailboxFullError,
+  RuntimeStoppedError,
+  TokenUnknownError,
+  TokenUsedError,
+} from './runtime/instance-errors.js';
+
+// --- operations
+export type { Effect, Operation, Result } from './runtime/operation.js';
+export type { RuntimeOptions } from './runtime/options.js';
+export type { Logger, LogLevel, Store } from './runtime/ports.js';
+export type { StandardSchemaV1 } from './runtime/schema.js';
+export type { RetryPolicy, StepContext, StepOptions } from './runtime/step-options.js';
+export {
+  StoreCorruptError,
+  StoreFailedError,
+  StoreFormatError,
+  StoreFullError,
+  StoreLockedError,
+  StoreUnavailableError,
+  StoreWriteError,
+} from './runtime/store-errors.js';
+export { all, race, spawn, type Task, type TaskEnd, timeout } from './runtime/tasks.js';
+export {
+  AuthoringError,
+  CancelledError,
+  CompensationError,
+  DeadlockError,
+  ForeignPrimitiveError,
+  ForgottenYieldError,
+  InterruptedTooOftenError,
+  JournalFullError,
+  LimitError,
+  NondeterminismError,
+  NonRetryableError,
+  OutsideWorkflowError,
+  TimeoutError,
+  WorkflowFailedError,
+} from './runtime/workflow-errors.js';
+export { log } from './runtime/workflow-log.js';

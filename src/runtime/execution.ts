@@ -1,0 +1,389 @@
+// An execution: the generator of one instance, stepped by outcomes and checked against its journal. It is rebuilt by
+// replay at any time; what it holds beyond the record is only the generator and who waits for what.
+//
+// Invariants:
+//   E1. Outcomes apply one at a time, in journal order; after each, every ready task runs until all wait.
+//   E2. In replay every effect answered at once, and every outcome, must meet the request that the record has for it.
+//   E3. After replay the open requests are those of the record, no more and no fewer.
+//   E4. What the generator is given was decoded from what is stored.
+
+import { type Encoded, encode, revive } from './codec.js';
+import type { MadeOperation } from './context.js';
+import type { WorkflowDefinition } from './definitions.js';
+import { divergence } from './divergence.js';
+import { type ErrorData, encodeError, fromErrorData } from './error-data.js';
+import type { ExecutionHost } from './execution-host.js';
+import { answerInline, type InlineEffect, isInline } from './inline-effects.js';
+import { limits } from './limits.js';
+import { performLocal } from './local-effects.js';
+import { type EffectBody, EffectRequest, type Operation } from './operation.js';
+import type { LogLevel } from './ports.js';
+import { type Entry, type InstanceRecord, type Json, type Request, requestKey } from './record.js';
+import { OpenRequest } from './requests.js';
+import { type Performer, Scheduler } from './scheduler.js';
+import { validateSync } from './schema.js';
+import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
+import { TurnDelta } from './turn-delta.js';
+import {
+  AuthoringError,
+  CancelledError,
+  CompensationError,
+  ForgottenYieldError,
+  JournalFullError,
+  TimeoutError,
+} from './workflow-errors.js';
+
+export type SettleStatus = 'ok' | 'error' | 'due';
+
+export interface ExecutionOptions {
+  readonly instanceId: string;
+  readonly workflow: WorkflowDefinition;
+  /** The decoded input; it passes to the generator. */
+  readonly input: unknown;
+  readonly host: ExecutionHost;
+}
+
+interface Replay {
+  readonly entries: readonly Entry[];
+  cursor: number;
+}
+
+export class Execution implements Performer {
+  readonly instanceId: string;
+  readonly workflow: WorkflowDefinition;
+  readonly host: ExecutionHost;
+  readonly scheduler: Scheduler;
+  readonly open = new Map<string, OpenRequest>();
+  readonly compensations: (() => Operation<unknown>)[] = [];
+  /** Told of operations that were made and never run; for dry replays. */
+  onForgotten: ((task: TaskNode, operations: ReadonlySet<MadeOperation>) => void) | null = null;
+  delta = new TurnDelta();
+  /** The time of the running turn. */
+  at = 0;
+  #replay: Replay | null = null;
+  #journalLength = 0;
+  #isCancelRequested = false;
+
+  constructor(options: ExecutionOptions) {
+    this.instanceId = options.instanceId;
+    this.workflow = options.workflow;
+    this.host = options.host;
+    this.scheduler = new Scheduler(this, () => options.workflow.body(options.input));
+  }
+
+  get hasEnded(): boolean {
+    return this.scheduler.root.end !== null;
+  }
+
+  get isReplaying(): boolean {
+    return this.#replay !== null;
+  }
+
+  /** The first turn. */
+  begin(at: number): void {
+    this.at = at;
+    this.#run();
+  }
+
+  /** The turn that follows an outcome; false when the request is not open any more, and nothing happened. */
+  settle(at: number, key: string, status: SettleStatus, text: Encoded): boolean {
+    const request = this.open.get(key);
+    if (request === undefined || this.hasEnded) return false;
+    this.at = at;
+    const { task, pos } = request.data;
+    this.delta.entries.push(`[${task},${pos},"${status}",${text}]`);
+    this.#journalLength++;
+    this.#apply(request, status, JSON.parse(text));
+    this.#run();
+    return true;
+  }
+
+  /** The turn that follows a cancellation; false when it was cancelled before. */
+  cancel(at: number, reason: string | null): boolean {
+    if (this.#isCancelRequested || this.hasEnded) return false;
+    this.at = at;
+    this.delta.entries.push(`[0,-1,"cancel",${JSON.stringify(reason)},"cancel","cancel"]`);
+    this.#journalLength++;
+    this.#applyCancel(reason);
+    this.#run();
+    return true;
+  }
+
+  /** What the turns since the last call changed. */
+  takeDelta(): TurnDelta {
+    const delta = this.delta;
+    this.delta = new TurnDelta();
+    return delta;
+  }
+
+  /**
+   * Rebuilds the execution from its record. The record's values pass to the generator: give it a copy of its own.
+   *
+   * @throws NondeterminismError
+   */
+  restore(record: InstanceRecord): void {
+    this.#replay = { entries: record.journal, cursor: 0 };
+    this.at = record.startedAt;
+    this.scheduler.run();
+    for (let entry = this.#nextEntry(); entry !== undefined; entry = this.#nextEntry()) this.#replayEntry(entry);
+    this.#adoptPending(record);
+    this.#journalLength = record.journal.length;
+    this.#replay = null;
+    this.delta = new TurnDelta();
+  }
+
+  // --- what the scheduler asks (Performer)
+
+  perform(task: TaskNode, yielded: unknown): Outcome | Wait {
+    if (!(yielded instanceof EffectRequest)) return fail(notAnEffect(yielded, task, this.instanceId));
+    const { body, where } = yielded;
+    const pos = task.pos++;
+    if (this.#journalLength >= limits.journalEntriesMax) return fail(new JournalFullError(this.instanceId, limits.journalEntriesMax));
+    if (body.kind === 'instanceId') return succeed(this.instanceId);
+    if (isInline(body)) return this.#performInline(task, pos, body, where);
+    return performLocal(this, task, pos, body) ?? this.openRequest(task, pos, body, where);
+  }
+
+  forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome {
+    this.onForgotten?.(task, operations);
+    const first = [...operations][0];
+    if (first === undefined) return outcome;
+    const where = this.isReplaying ? null : this.host.locateForgotten(this, task.id);
+    const error = new ForgottenYieldError(first.kind, first.label, task.title, where);
+    if (this.host.strict) return fail(error);
+    this.log(task, 'warn', error.message, { code: error.code, where });
+    return outcome;
+  }
+
+  beforeEnd(outcome: Outcome): (() => Operation<unknown>) | null {
+    if (outcome.ok) {
+      this.compensations.length = 0;
+    } else if (this.compensations.length > 0) {
+      const stack = this.compensations.splice(0);
+      return () => runCompensations(stack, outcome.value);
+    }
+    return null;
+  }
+
+  hasOpenRequests(): boolean {
+    return this.open.size > 0;
+  }
+
+  log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void {
+    if (this.isReplaying) return;
+    this.host.log(level, message, { ...fields, instanceId: this.instanceId, workflow: this.workflow.name, task: task.id });
+  }
+
+  // --- requests
+
+  /** Opens a request to the outside for a task. In replay, takes the one that the record has, when it is still open. */
+  openRequest(task: TaskNode, pos: number, body: EffectBody, where: string | null = null): OpenRequest {
+    const key = requestKey(task.id, pos);
+    const request = new OpenRequest(this, task, body, { data: this.#toRequest(task.id, pos, body), where });
+    this.open.set(key, request);
+    if (this.#replay === null) this.delta.add(request.data);
+    return request;
+  }
+
+  /** Takes a request back without an outcome. */
+  dropRequest(request: OpenRequest): void {
+    this.open.delete(request.key);
+    this.delta.drop(request.data);
+    if (this.#replay === null && request.body.kind === 'child' && request.body.owned) this.host.cancelChild(request.body.childId);
+  }
+
+  #toRequest(task: number, pos: number, body: EffectBody): Request {
+    return {
+      task,
+      pos,
+      kind: body.kind as Request['kind'],
+      name: body.name,
+      seq: this.#replay === null ? this.host.nextSeq() : 0,
+      since: this.at,
+      key: requestAddressKey(body),
+      dueAt: dueAt(body, this.at),
+      args: body.kind === 'activity' ? body.args : null,
+      sources: 'sources' in body ? body.sources : null,
+      token: body.kind === 'callback' && this.#replay === null ? this.host.token() : null,
+      attempt: 0,
+      retryAt: null,
+      interrupted: 0,
+    };
+  }
+
+  #performInline(task: TaskNode, pos: number, body: InlineEffect, where: string | null): Outcome {
+    if (this.#replay !== null) return this.#replayInline(this.#replay, task, pos, body, where);
+    const { outcome, text } = answerInline(this, body);
+    const status = outcome.ok ? 'inline' : 'refused';
+    const key = requestAddressKey(body);
+    this.delta.entries.push(`[${task.id},${pos},"${status}",${text},"${body.kind}",${JSON.stringify(body.name)},${JSON.stringify(key)}]`);
+    this.#journalLength++;
+    return outcome.ok ? succeed(body.finish === undefined ? outcome.value : body.finish(outcome.value)) : outcome;
+  }
+
+  #run(): void {
+    this.scheduler.run();
+    const end = this.scheduler.root.end;
+    if (end !== null && this.#replay === null && this.delta.end === null) this.#recordEnd(end.outcome);
+  }
+
+  #recordEnd(outcome: Outcome): void {
+    for (const request of [...this.open.values()]) this.dropRequest(request);
+    if (outcome.ok) {
+      try {
+        const what = `the output of workflow "${this.workflow.name}"`;
+        this.delta.end = { status: 'completed', text: encode(validateSync(this.workflow.output, outcome.value, what), what) };
+      } catch (error) {
+        this.delta.end = { status: 'failed', text: encodeError(error) };
+      }
+      return;
+    }
+    const isCancelled = this.#isCancelRequested && outcome.value instanceof CancelledError;
+    this.delta.end = { status: isCancelled ? 'cancelled' : 'failed', text: encodeError(outcome.value) };
+  }
+
+  /** Takes ownership of the value. */
+  #apply(request: OpenRequest, status: SettleStatus, value: Json): void {
+    this.open.delete(request.key);
+    request.settled(toOutcome(request.body, status, value));
+  }
+
+  #applyCancel(reason: string | null): void {
+    this.#isCancelRequested = true;
+    this.scheduler.cancel(this.scheduler.root, reason);
+  }
+
+  // --- replay
+
+  #nextEntry(): Entry | undefined {
+    const replay = this.#replay;
+    return replay?.entries[replay.cursor++];
+  }
+
+  #replayEntry(entry: Entry): void {
+    this.at = entry.at;
+    if (entry.status === 'cancel') {
+      this.#applyCancel(entry.value as string | null);
+    } else {
+      const request = this.open.get(requestKey(entry.task, entry.pos));
+      const position = (this.#replay?.cursor ?? 0) - 1;
+      if (request === undefined || !request.matches(entry)) {
+        throw divergence(this.instanceId, position, entry, request?.describe() ?? this.#describeAsked(), request?.where ?? null);
+      }
+      this.#apply(request, entry.status as SettleStatus, entry.value);
+    }
+    this.scheduler.run();
+  }
+
+  #replayInline(replay: Replay, task: TaskNode, pos: number, body: EffectBody, where: string | null): Outcome {
+    const entry = replay.entries[replay.cursor];
+    const asked = `${body.kind} "${body.name}" in ${task.title}`;
+    const matches =
+      entry !== undefined &&
+      entry.task === task.id &&
+      entry.pos === pos &&
+      entry.kind === body.kind &&
+      entry.name === body.name &&
+      entry.key === requestAddressKey(body);
+    if (!matches) throw divergence(this.instanceId, replay.cursor, entry ?? null, asked, where);
+    replay.cursor++;
+    if (entry.status === 'refused') return fail(fromErrorData(revive(entry.value) as ErrorData));
+    const value = revive(entry.value);
+    return succeed(body.finish === undefined ? value : body.finish(value));
+  }
+
+  /** E3. */
+  #adoptPending(record: InstanceRecord): void {
+    const position = record.journal.length;
+    for (const [key, recorded] of record.pending) {
+      const request = this.open.get(key);
+      if (request === undefined || !request.matches(recorded)) {
+        throw divergence(this.instanceId, position, recorded, request?.describe() ?? this.#describeAsked(), request?.where ?? null);
+      }
+      request.data = recorded;
+    }
+    for (const [key, request] of this.open) {
+      if (!record.pending.has(key)) throw divergence(this.instanceId, position, null, request.describe(), request.where);
+    }
+    if (this.hasEnded) throw divergence(this.instanceId, position, null, this.#describeAsked(), null);
+  }
+
+  #describeAsked(): string {
+    if (this.hasEnded) return 'nothing: the body has ended';
+    return [...this.open.values()].map((request) => request.describe()).join(', ') || 'nothing';
+  }
+}
+
+function* runCompensations(stack: (() => Operation<unknown>)[], cause: unknown): Operation<never> {
+  const failures: { name: string; message: string }[] = [];
+  for (let undo = stack.pop(); undo !== undefined; undo = stack.pop()) {
+    try {
+      yield* undo();
+    } catch (error) {
+      failures.push(error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) });
+    }
+  }
+  throw failures.length === 0 ? cause : new CompensationError(failures, { cause });
+}
+
+function toOutcome(body: EffectBody, status: SettleStatus, stored: Json): Outcome {
+  if (status === 'error') return fail(fromErrorData(revive(stored) as ErrorData));
+  if (status === 'ok') {
+    const value = body.kind === 'receiveAny' ? reviveReceived(stored) : revive(stored);
+    return succeed(body.finish === undefined ? value : body.finish(value));
+  }
+  if (body.kind === 'sleep') return succeed(undefined);
+  if (body.kind === 'timeout') return body.orElse === null ? fail(new TimeoutError('timeout()', body.ms)) : succeed(body.orElse.value);
+  return fail(new TimeoutError(`${body.kind} "${body.name}"`, 'timeoutMs' in body ? (body.timeoutMs ?? 0) : 0));
+}
+
+/** Stored as which source and its payload, each payload encoded by itself. */
+function reviveReceived(stored: Json): [number, unknown] {
+  const [index, payload] = stored as [number, Json];
+  return [index, revive(payload)];
+}
+
+function dueAt(body: EffectBody, at: number): number | null {
+  switch (body.kind) {
+    case 'sleep':
+      return body.until ?? at + (body.ms ?? 0);
+    case 'timeout':
+      return at + body.ms;
+    case 'receive':
+    case 'receiveAny':
+    case 'callback':
+      return body.timeoutMs === null ? null : at + body.timeoutMs;
+    default:
+      return null;
+  }
+}
+
+/** What an effect is about besides its name: part of what replay compares. */
+function requestAddressKey(body: EffectBody): string | null {
+  switch (body.kind) {
+    case 'receive':
+      return body.sources[0]?.key ?? null;
+    case 'publish':
+      return body.key;
+    case 'send':
+      return body.instanceId;
+    case 'child':
+      return body.childId;
+    default:
+      return null;
+  }
+}
+
+function notAnEffect(yielded: unknown, task: TaskNode, instanceId: string): AuthoringError {
+  const who = `${task.title} of instance "${instanceId}"`;
+  if (yielded === undefined) return new AuthoringError(`A bare yield in ${who}. Write yield* and an operation behind it.`);
+  if (yielded instanceof Promise || (yielded !== null && typeof yielded === 'object' && 'then' in yielded)) {
+    return new AuthoringError(`${who} yielded a promise. Put the I/O in a step: yield* step('name', async () => ...).`);
+  }
+  if (yielded !== null && typeof yielded === 'object' && Symbol.iterator in yielded) {
+    return new AuthoringError(`${who} yielded an operation with yield. Write yield* in place of yield.`);
+  }
+  return new AuthoringError(
+    `${who} yielded ${yielded === null ? 'null' : `a ${typeof yielded}`}, not an operation. Write yield* and an operation behind it.`,
+  );
+}

@@ -1,0 +1,64 @@
+// Every bound of the system, in one place. Reaching one is a typed error that names the limit.
+
+export const limits = {
+  /** UTF-16 units of one encoded value: an event's payload, an input, an outcome. */
+  payloadBytesMax: 1_048_576,
+  /** Nesting of arrays and objects in one value. */
+  payloadDepthMax: 200,
+  /** Characters kept of an error's message and of its stack, when it is recorded as data. */
+  errorTextLengthMax: 8_192,
+  /** Errors kept of a chain of causes, the first one included. */
+  errorCausesMax: 8,
+  /** Characters of an instance id. */
+  idLengthMax: 256,
+  /** Characters of the name of a workflow, event, activity or step. */
+  nameLengthMax: 200,
+  /** Characters of an event's key or caller-supplied event id. */
+  keyLengthMax: 1_024,
+  /** Outcomes recorded for one instance. */
+  journalEntriesMax: 100_000,
+  /** Events that wait at one address. */
+  mailboxEventsMax: 10_000,
+  /** Caller-supplied event ids remembered per address. */
+  seenIdsMax: 1_000_000,
+  /** How long a caller-supplied event id is remembered. */
+  seenIdsMs: 24 * 3_600_000,
+  /** How long an unclaimed keyed event waits before it becomes a dead letter. */
+  eventExpiryMs: 30 * 24 * 3_600_000,
+  /** Dead letters kept. */
+  deadLettersMax: 100_000,
+  /** How long an ended instance stays readable. */
+  retentionMs: 7 * 24 * 3_600_000,
+  /** Live tasks of one instance. */
+  tasksMax: 100_000,
+  /** Operations made and not yet run by one task. */
+  operationsUnrunMax: 10_000,
+  /** Depth of instances calling instances. */
+  nestingMax: 100,
+  /** Awake instances, asleep ones among them, before the longest asleep leave memory. */
+  residentsMax: 10_000,
+  /** Faults of loading, decoding and replaying within `restartWindowMs` before an instance is stuck. */
+  restartsMax: 3,
+  restartWindowMs: 60_000,
+  /** Crashes during which one step was in flight before its instance is stuck. */
+  interruptionsMax: 10,
+  /** The longest duration: 100 years. */
+  durationMsMax: 100 * 366 * 86_400_000,
+  /** Duration strings whose reading is remembered. */
+  durationsCachedMax: 1_000,
+
+  // The JSON store.
+  /** Log behind the last checkpoint before the next one begins: at least this, at most that, and half the checkpoint in between. */
+  storeLogBytesMin: 8 * 1_048_576,
+  storeLogBytesMax: 64 * 1_048_576,
+  /** What shards are kept near to: they are split when they hold more on average. */
+  storeShardBytes: 131_072,
+  storeShardRows: 512,
+  /** What a checkpoint folds and copies before it lets others run. */
+  storeSliceBytes: 65_536,
+  storeSliceRows: 64,
+  /** Shards that are loaded at once while a store opens. */
+  storeLoadsMax: 16,
+  /** Shards that stay open for reading. */
+  storeFilesOpenMax: 128,
+} as const;

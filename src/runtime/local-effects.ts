@@ -1,0 +1,147 @@
+// Effects between the tasks of one instance. They are not recorded: replay derives them again from the order of outcomes.
+
+import type { Execution } from './execution.js';
+import { Group, type OwnRequest, type Policy } from './group.js';
+import { type EffectBody, type EffectOf, effectOperation, type Operation } from './operation.js';
+import { notify } from './scheduler.js';
+import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
+import type { Task, TaskEnd } from './tasks.js';
+import { AuthoringError, ForeignPrimitiveError } from './workflow-errors.js';
+
+/** Answers or begins an effect between tasks; null for one that goes to the outside. */
+export function performLocal(execution: Execution, task: TaskNode, pos: number, body: EffectBody): Outcome | Wait | null {
+  switch (body.kind) {
+    case 'compensate':
+      execution.compensations.push(body.undo);
+      return succeed(undefined);
+    case 'spawn':
+      return succeed(new TaskHandle(execution, execution.scheduler.spawn(body.body, task, null)));
+    case 'join':
+    case 'cancelTask':
+      return performOnTask(execution, task, body);
+    case 'all':
+    case 'race':
+      return performGroup(execution, task, body);
+    case 'timeout':
+    case 'callback':
+      return performBeside(execution, task, pos, body);
+    default:
+      return null;
+  }
+}
+
+/** The handle that `spawn` gives. */
+class TaskHandle implements Task<never> {
+  readonly #execution: Execution;
+  readonly #task: TaskNode;
+
+  constructor(execution: Execution, task: TaskNode) {
+    this.#execution = execution;
+    this.#task = task;
+  }
+
+  get id(): string {
+    return String(this.#task.id);
+  }
+
+  join(): Operation<never> {
+    return effectOperation<never>({ kind: 'join', name: this.#task.title, task: this.#task, owner: this.#execution });
+  }
+
+  cancel(reason?: string): Operation<void> {
+    return effectOperation<void>({ kind: 'cancelTask', name: this.#task.title, task: this.#task, owner: this.#execution, reason });
+  }
+
+  onDone(fn: (end: TaskEnd) => void): void {
+    if (this.#task.end !== null) {
+      notify(this.#task, fn);
+      return;
+    }
+    this.#task.observers ??= [];
+    this.#task.observers.push(fn);
+  }
+}
+
+function performOnTask(execution: Execution, task: TaskNode, body: EffectOf<'join' | 'cancelTask'>): Outcome | Wait {
+  const target = body.task;
+  if (body.owner !== execution) return fail(new ForeignPrimitiveError(`Task ${target.id}`, execution.instanceId));
+  if (target === task)
+    return fail(
+      new AuthoringError(
+        `${task.title} of instance "${task.instanceId}" cannot ${body.kind === 'join' ? 'join' : 'cancel'} itself: it would wait for ever.`,
+      ),
+    );
+  if (body.kind === 'join') return join(target, task);
+  execution.scheduler.cancel(target, body.reason ?? null);
+  return target.end !== null ? succeed(undefined) : waitForEnd(execution, target, task);
+}
+
+function join(target: TaskNode, task: TaskNode): Outcome | Wait {
+  if (target.end !== null) {
+    target.isJoined = true;
+    return target.end.outcome;
+  }
+  target.joiners = [...target.joiners, task];
+  return {
+    what: `the end of ${target.title}`,
+    abandon: () => {
+      target.joiners = target.joiners.filter((joiner) => joiner !== task);
+      return true;
+    },
+  };
+}
+
+function waitForEnd(execution: Execution, target: TaskNode, task: TaskNode): Wait {
+  const observer = (): void => execution.scheduler.wake(task, succeed(undefined));
+  target.observers = [...(target.observers ?? []), observer];
+  return {
+    what: `the end of ${target.title}`,
+    abandon: () => {
+      target.observers = (target.observers ?? []).filter((candidate) => candidate !== observer);
+      return true;
+    },
+  };
+}
+
+function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all' | 'race'>): Outcome | Wait {
+  if (body.operations.length === 0) return succeed(body.keys === null ? [] : {});
+  const bodies = body.operations.map((operation) => () => operation);
+  return beginGroup(execution, task, body.kind, {
+    what: `${body.kind} of ${body.operations.length}`,
+    keys: body.keys,
+    bodies,
+    ownRequest: null,
+  });
+}
+
+/** Groups of one member and a request beside it: an operation and its deadline, a submission and its answer. */
+function performBeside(execution: Execution, task: TaskNode, pos: number, body: EffectOf<'timeout' | 'callback'>): Wait {
+  const request = execution.openRequest(task, pos, body);
+  const member = body.kind === 'timeout' ? () => body.operation : () => submission(body, () => request.data.token ?? '');
+  const group = beginGroup(execution, task, body.kind, { what: request.what, keys: null, bodies: [member], ownRequest: request });
+  request.group = group;
+  return group;
+}
+
+function submission(body: EffectOf<'callback'>, token: () => string): Operation<unknown> {
+  return effectOperation({
+    kind: 'step',
+    name: body.name,
+    args: null,
+    run: (_args, context) => body.submit(token(), context),
+    options: undefined,
+    finish: () => undefined,
+  });
+}
+
+function beginGroup(
+  execution: Execution,
+  task: TaskNode,
+  policy: Policy,
+  options: { what: string; keys: readonly string[] | null; bodies: readonly (() => Operation<unknown>)[]; ownRequest: OwnRequest | null },
+): Group {
+  const group = new Group(execution.scheduler, task, { policy, what: options.what, keys: options.keys });
+  const members = options.bodies.map((body) => execution.scheduler.spawn(body, null, group));
+  group.begin(members, options.ownRequest);
+  return group;
+}

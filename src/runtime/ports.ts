@@ -1,0 +1,98 @@
+// What the runtime needs from outside, and where actors and adapters meet: time, ids, a log and a store.
+// Adapters implement these; nothing here knows how.
+
+import type { MailboxRecord } from './mailbox-record.js';
+import type { InstanceRecord } from './record.js';
+
+/** Time. `setTimer` fires once at or after an absolute time, however far away, never before. */
+export interface Clock {
+  now(): number;
+  setTimer(at: number, fire: () => void): Timer;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** Ids and randomness. */
+export interface Ids {
+  /** An instance id. */
+  id(): string;
+  /** A callback token: at least 128 random bits. */
+  token(): string;
+  uuid(): string;
+  /** From 0 up to, not including, 1. */
+  random(): number;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Where the runtime and `log.*` of workflows write. */
+export interface Logger {
+  log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** A place where instances and mailboxes are kept. Made by `memoryStore()` or `jsonStore(directory)`. */
+export interface Store {
+  readonly kind: string;
+}
+
+/** What a store is to the runtime. A store can be opened again after it was closed. */
+export interface StorePort extends Store {
+  /**
+   * Takes the store for this process and recovers what was committed.
+   *
+   * @throws StoreLockedError, StoreCorruptError, StoreFormatError, StoreUnavailableError
+   */
+  open(options: StoreOpenOptions): Promise<OpenStore>;
+}
+
+export interface StoreOpenOptions {
+  readonly logger: Logger;
+}
+
+export type Table = 'instance' | 'mailbox';
+
+/** One row's part of a commit: the JSON text of a delta (see record.ts and mailbox-record.ts). */
+export interface Change {
+  readonly table: Table;
+  /** Instance id or mailbox address. */
+  readonly key: string;
+  readonly delta: string;
+}
+
+/** What one turn changes: written whole or not at all. */
+export interface Commit {
+  readonly changes: readonly Change[];
+}
+
+/** A store that this process owns. */
+export interface OpenStore {
+  readonly recovery: Recovery;
+  /** Every instance as it was committed, without journal, input, output, error and exposed values. Only right after opening. */
+  instances(): Iterable<InstanceRecord>;
+  /** Every mailbox as it was committed. Only right after opening. */
+  mailboxes(): Iterable<MailboxRecord>;
+  /**
+   * Makes commits durable, in order, all of them or none. The runtime calls it once at a time.
+   *
+   * @throws StoreFullError or StoreWriteError when nothing of the batch was kept and the store goes on;
+   *   StoreFailedError when the store cannot be trusted any more.
+   */
+  append(commits: readonly Commit[]): Promise<void>;
+  /** The committed record of an instance, its own copy. Synchronous: an event is routed, applied and committed without a gap. */
+  readInstance(id: string): InstanceRecord | undefined;
+  /** The committed mailbox at an address, its own copy. */
+  readMailbox(address: string): MailboxRecord | undefined;
+  /** Numbers for `health()`. */
+  figures(): Readonly<Record<string, number>>;
+  /** Waits for the background, seals, and gives the store back. */
+  close(): Promise<void>;
+}
+
+export interface Recovery {
+  /** The last process closed the store: no step was in flight. */
+  readonly clean: boolean;
+  /** An unsynced tail of the log that was cut off: nobody had been told of it. */
+  readonly cut: { readonly file: string; readonly offset: number; readonly bytes: number } | null;
+}

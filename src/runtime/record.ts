@@ -1,0 +1,321 @@
+// The record of an instance: everything that is stored of it, as plain data. A record is the fold of the deltas
+// that its commits carried, and is itself written as one delta (its base), so there is one format and one reader.
+//
+// A delta is JSON, with short keys because every turn writes one:
+//   t    when the turn ran, in milliseconds
+//   n    the beginning: [workflow, version, input, depth, parent id or 0]
+//   j    journal entries added: [task, pos, status, value] for the outcome of a pending request, whose description
+//        is then taken from that request; followed by [kind, name, key, at] where there is no such request
+//   p    requests made: [task, pos, kind, name, seq, details]
+//   x    requests given up without an outcome: [task, pos]
+//   u    requests changed (attempts, interruptions): [task, pos, details]
+//   e    values exposed, by name
+//   z    the end: [status, output or error]
+//   s    stuck: the error, or 0 when it is so no more
+//   c    a cancellation asked for by another instance, not applied yet: [reason or null]
+//   k    callback tokens whose wait is over, in a base only: a delta that closes such a wait says so by itself
+//   d    1: the row is removed
+//
+// Invariants:
+//   R1. An outcome settles exactly one pending request, and takes its place in the journal.
+//   R2. Folding a record's base gives the record; folding its head gives the record without journal and values.
+
+import { DecodeError } from './errors.js';
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export type RequestKind = 'step' | 'activity' | 'receive' | 'receiveAny' | 'sleep' | 'timeout' | 'callback' | 'child';
+
+/** An address that a receive listens on: an event type, and a key or, without one, the instance itself. */
+export interface EventSource {
+  readonly event: string;
+  readonly key: string | null;
+}
+
+/** What a task waits for, until its outcome is in the journal. */
+export interface Request {
+  readonly task: number;
+  readonly pos: number;
+  readonly kind: RequestKind;
+  readonly name: string;
+  /** Over all instances, the order in which requests were made: who has slept longest. */
+  readonly seq: number;
+  readonly since: number;
+  readonly key: string | null;
+  readonly dueAt: number | null;
+  /** Encoded arguments of an activity. */
+  readonly args: string | null;
+  /** Where a receive listens. */
+  readonly sources: readonly EventSource[] | null;
+  /** What a callback is answered by. */
+  readonly token: string | null;
+  /** Attempts of a step that have failed, when the next one is due, and the crashes it was in flight at. */
+  readonly attempt: number;
+  readonly retryAt: number | null;
+  readonly interrupted: number;
+}
+
+/** The parts of a request that a later commit may change. */
+export type RequestUpdate = Partial<Pick<Request, 'attempt' | 'retryAt' | 'interrupted'>>;
+
+export type EntryStatus = 'ok' | 'error' | 'due' | 'inline' | 'refused' | 'cancel';
+
+/** One recorded outcome. `inline` and `refused` were answered within the turn that asked; `cancel` is the whole instance's. */
+export interface Entry {
+  readonly task: number;
+  readonly pos: number;
+  readonly status: EntryStatus;
+  readonly value: Json;
+  readonly kind: string;
+  readonly name: string;
+  readonly key: string | null;
+  readonly at: number;
+}
+
+export type RecordStatus = 'active' | 'completed' | 'failed' | 'cancelled';
+
+export interface InstanceRecord {
+  readonly id: string;
+  workflow: string;
+  version: number;
+  input: Json;
+  /** How many instances called this one, one through the other. */
+  depth: number;
+  parent: string | null;
+  startedAt: number;
+  endedAt: number | null;
+  status: RecordStatus;
+  output: Json;
+  /** Encoded error data, while it failed or was cancelled. */
+  error: Json;
+  /** Encoded error data, while it is stuck. */
+  stuck: Json;
+  /** A cancellation that was asked for and is not in the journal yet. */
+  cancelAsked: { readonly reason: string | null } | null;
+  exposed: Map<string, Json>;
+  journal: Entry[];
+  /** Callback tokens whose wait is over. */
+  tokens: Set<string>;
+  pending: Map<string, Request>;
+}
+
+export type InstanceDelta = { [key: string]: Json };
+
+/** The name of a request within its instance. */
+export function requestKey(task: number, pos: number): string {
+  return `${task}:${pos}`;
+}
+
+/**
+ * Applies a delta to a record, in place; without a record the delta must be a beginning.
+ * Returns undefined when the delta removes the row.
+ */
+export function applyDelta(id: string, record: InstanceRecord | undefined, delta: InstanceDelta): InstanceRecord | undefined {
+  if (delta.d === 1) return undefined;
+  const at = delta.t as number;
+  const target = record ?? beginRecord(id, delta.n as Json[], at);
+  for (const entry of list(delta.j)) applyEntry(target, entry as Json[], at);
+  for (const item of list(delta.p)) {
+    const request = toRequest(item as Json[], at);
+    target.pending.set(requestKey(request.task, request.pos), request);
+  }
+  for (const item of list(delta.x)) dropRequest(target, item as Json[]);
+  for (const item of list(delta.u)) updateRequest(target, item as Json[]);
+  for (const token of list(delta.k)) target.tokens.add(token as string);
+  if (delta.e !== undefined) for (const [name, value] of Object.entries(delta.e as object)) target.exposed.set(name, value as Json);
+  if (delta.c !== undefined) target.cancelAsked = { reason: (delta.c as (string | null)[])[0] ?? null };
+  if (delta.s !== undefined) target.stuck = delta.s === 0 ? null : delta.s;
+  if (delta.z !== undefined) applyEnd(target, delta.z as Json[], at);
+  return target;
+}
+
+/** The record that these deltas add up to, or undefined when the last of them removed it. */
+export function foldInstance(id: string, deltas: Iterable<InstanceDelta>): InstanceRecord | undefined {
+  let record: InstanceRecord | undefined;
+  for (const delta of deltas) record = applyDelta(id, record, delta);
+  return record;
+}
+
+/** The whole record as the text of one delta. */
+export function toBaseDelta(record: InstanceRecord): string {
+  return JSON.stringify({
+    ...headOf(record, record.input),
+    ...(record.journal.length > 0 && { j: record.journal.map(fromEntry) }),
+    ...(record.tokens.size > 0 && { k: [...record.tokens] }),
+    ...(record.exposed.size > 0 && { e: Object.fromEntries(record.exposed) }),
+    ...(record.endedAt !== null && { z: [record.status, record.status === 'completed' ? record.output : record.error, record.endedAt] }),
+  });
+}
+
+/** What is needed to list and to route to an instance, without its journal and values, as the text of one delta. */
+export function toHeadDelta(record: InstanceRecord): string {
+  return JSON.stringify({
+    ...headOf(record, null),
+    ...(record.endedAt !== null && { z: [record.status, null, record.endedAt] }),
+  });
+}
+
+function headOf(record: InstanceRecord, input: Json): Record<string, unknown> {
+  return {
+    t: record.startedAt,
+    n: [record.workflow, record.version, input, record.depth, record.parent ?? 0],
+    ...(record.pending.size > 0 && { p: [...record.pending.values()].map(fromRequest) }),
+    ...(record.stuck !== null && { s: record.stuck }),
+    ...(record.cancelAsked !== null && { c: [record.cancelAsked.reason] }),
+  };
+}
+
+function beginRecord(id: string, begin: Json[] | undefined, at: number): InstanceRecord {
+  if (begin === undefined) throw new DecodeError(`The first delta of instance "${id}" does not begin it.`);
+  const [workflow, version, input, depth, parent] = begin;
+  return {
+    id,
+    workflow: workflow as string,
+    version: version as number,
+    input: input ?? null,
+    depth: depth as number,
+    parent: parent === 0 ? null : (parent as string),
+    startedAt: at,
+    endedAt: null,
+    status: 'active',
+    output: null,
+    error: null,
+    stuck: null,
+    cancelAsked: null,
+    exposed: new Map(),
+    journal: [],
+    tokens: new Set(),
+    pending: new Map(),
+  };
+}
+
+function applyEntry(record: InstanceRecord, item: Json[], at: number): void {
+  const [task, pos, status, value, kind, name, key, entryAt] = item as [
+    number,
+    number,
+    EntryStatus,
+    Json,
+    string?,
+    string?,
+    (string | null)?,
+    number?,
+  ];
+  if (kind !== undefined) {
+    if (status === 'cancel') record.cancelAsked = null;
+    record.journal.push({ task, pos, status, value, kind, name: name ?? '', key: key ?? null, at: entryAt ?? at });
+    return;
+  }
+  const id = requestKey(task, pos);
+  const request = record.pending.get(id);
+  if (request === undefined) throw new DecodeError(`Instance "${record.id}" has an outcome for request ${id}, which it did not make.`);
+  closeRequest(record, request, id);
+  record.journal.push({ task, pos, status, value: value ?? null, kind: request.kind, name: request.name, key: request.key, at });
+}
+
+function fromEntry(entry: Entry): unknown[] {
+  return [entry.task, entry.pos, entry.status, entry.value, entry.kind, entry.name, entry.key, entry.at];
+}
+
+function applyEnd(record: InstanceRecord, item: Json[], at: number): void {
+  const [status, value, endedAt] = item as [RecordStatus, Json, number?];
+  record.status = status;
+  record.endedAt = endedAt ?? at;
+  if (status === 'completed') record.output = value ?? null;
+  else record.error = value ?? null;
+  for (const [id, request] of record.pending) closeRequest(record, request, id);
+}
+
+/** The details of a request as stored: only what differs from nothing, in few letters. */
+interface RequestDetails {
+  k?: string;
+  d?: number;
+  a?: Json;
+  r?: [string, string | 0][];
+  o?: string;
+  n?: number;
+  w?: number | null;
+  i?: number;
+  s?: number;
+}
+
+function toRequest(item: Json[], at: number): Request {
+  const [task, pos, kind, name, seq] = item as [number, number, RequestKind, string, number];
+  const details = (item[5] ?? {}) as RequestDetails;
+  return {
+    task,
+    pos,
+    kind,
+    name,
+    seq,
+    since: details.s ?? at,
+    key: details.k ?? null,
+    dueAt: details.d ?? null,
+    args: details.a === undefined ? null : JSON.stringify(details.a),
+    sources: details.r === undefined ? null : details.r.map(([event, key]) => ({ event, key: key === 0 ? null : key })),
+    token: details.o ?? null,
+    attempt: details.n ?? 0,
+    retryAt: details.w ?? null,
+    interrupted: details.i ?? 0,
+  };
+}
+
+function fromRequest(request: Request): unknown[] {
+  const { k, d, r, o, n, w, i, s } = { ...shapeDetails(request), s: request.since };
+  const a = request.args === null ? undefined : JSON.parse(request.args);
+  return [request.task, request.pos, request.kind, request.name, request.seq, { k, d, a, r, o, n, w, i, s }];
+}
+
+function shapeDetails(request: Request): RequestDetails {
+  const details: RequestDetails = {};
+  if (request.key !== null) details.k = request.key;
+  if (request.dueAt !== null) details.d = request.dueAt;
+  if (request.sources !== null) details.r = request.sources.map((source) => [source.event, source.key ?? 0]);
+  if (request.token !== null) details.o = request.token;
+  if (request.attempt > 0) details.n = request.attempt;
+  if (request.retryAt !== null) details.w = request.retryAt;
+  if (request.interrupted > 0) details.i = request.interrupted;
+  return details;
+}
+
+/** A new request as it stands in a delta; its `since` is the delta's own time. */
+export function requestText(request: Request): string {
+  const head = `[${request.task},${request.pos},"${request.kind}",${JSON.stringify(request.name)},${request.seq}`;
+  const details = JSON.stringify(shapeDetails(request));
+  if (request.args === null) return details === '{}' ? `${head}]` : `${head},${details}]`;
+  return details === '{}' ? `${head},{"a":${request.args}}]` : `${head},{"a":${request.args},${details.slice(1)}]`;
+}
+
+/** A change of a request as it stands in a delta. */
+export function updateText(task: number, pos: number, update: RequestUpdate): string {
+  return JSON.stringify([task, pos, { n: update.attempt, w: update.retryAt, i: update.interrupted }]);
+}
+
+function updateRequest(record: InstanceRecord, item: Json[]): void {
+  const [task, pos, details] = item as [number, number, RequestDetails & Json];
+  const id = requestKey(task, pos);
+  const request = record.pending.get(id);
+  if (request === undefined) throw new DecodeError(`Instance "${record.id}" has a change of request ${id}, which it did not make.`);
+  record.pending.set(id, {
+    ...request,
+    attempt: details.n ?? request.attempt,
+    retryAt: details.w === undefined ? request.retryAt : details.w,
+    interrupted: details.i ?? request.interrupted,
+  });
+}
+
+function dropRequest(record: InstanceRecord, item: Json[]): void {
+  const [task, pos] = item as [number, number];
+  const id = requestKey(task, pos);
+  const request = record.pending.get(id);
+  if (request === undefined) throw new DecodeError(`Instance "${record.id}" gave up request ${id}, which it did not make.`);
+  closeRequest(record, request, id);
+}
+
+function closeRequest(record: InstanceRecord, request: Request, id: string): void {
+  record.pending.delete(id);
+  if (request.token !== null) record.tokens.add(request.token);
+}
+
+function list(value: Json | undefined): Json[] {
+  return value === undefined ? [] : (value as Json[]);
+}

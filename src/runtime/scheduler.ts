@@ -1,0 +1,309 @@
+// Steps the tasks of one instance. It knows how tasks begin, wait, fail, are cancelled and end; what an effect means
+// is its performer's affair.
+//
+// Invariants:
+//   S1. Ready tasks run first come, first served, each until it waits; a run ends when all wait.
+//   S2. A task ends after every task it spawned. When its body fails, those are cancelled first.
+//   S3. An error of a spawned task is taken by a join of the same run, or fails the scope at the end of the run.
+//   S4. A cancellation is thrown once, at a wait; a value that was already on its way is given first.
+
+import { type MadeOperation, stepping } from './context.js';
+import { isOperation, type Operation } from './operation.js';
+import type { LogLevel } from './ports.js';
+import { fail, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
+import { AuthoringError, CancelledError, DeadlockError } from './workflow-errors.js';
+
+/** Who gives effects their meaning. */
+export interface Performer {
+  readonly instanceId: string;
+  /** Answers an effect at once, or says what the task now waits for. */
+  perform(task: TaskNode, yielded: unknown): Outcome | Wait;
+  /** A body returned with operations that it made and never ran: the outcome it has instead. */
+  forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome;
+  /** More to run before the whole instance ends with this outcome, or null. */
+  beforeEnd(outcome: Outcome): (() => Operation<unknown>) | null;
+  /** Whether anything from outside could still wake a task. */
+  hasOpenRequests(): boolean;
+  log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void;
+}
+
+const DEADLOCKS_MAX = 10;
+
+export class Scheduler {
+  readonly #performer: Performer;
+  readonly root: TaskNode;
+  readonly tasks = new Map<number, TaskNode>();
+  #ready: TaskNode[] = [];
+  #unjoined: TaskNode[] = [];
+  #closed: TaskNode[] = [];
+  #nextId = 0;
+  #deadlocks = 0;
+
+  constructor(performer: Performer, body: () => Operation<unknown>) {
+    this.#performer = performer;
+    this.root = this.#create(body, null, null);
+  }
+
+  /** Runs until every task waits or has ended. */
+  run(): void {
+    do this.#runReady();
+    while (this.#failScopes() || this.#finishClosed() || this.#breakDeadlock());
+  }
+
+  /** Adds a task that is run when its spawner waits. */
+  spawn(body: () => Operation<unknown>, scope: TaskNode | null, group: TaskOwner | null): TaskNode {
+    const task = this.#create(body, scope, group);
+    if (scope !== null) {
+      scope.children ??= new Set();
+      scope.children.add(task);
+    }
+    return task;
+  }
+
+  /** Ends a task's wait: it goes on with this outcome in its turn. */
+  wake(task: TaskNode, outcome: Outcome): void {
+    task.wait = null;
+    task.state = 'ready';
+    task.resume = outcome;
+    this.#ready.push(task);
+  }
+
+  /** Throws CancelledError once at the wait of a task and of every task below it. */
+  cancel(task: TaskNode, reason: string | null): void {
+    if (task.state === 'ended' || task.cancelled) return;
+    task.cancelled = true;
+    this.#cancelChildren(task, reason);
+    if (task.started) {
+      this.#interrupt(task, new CancelledError(reason));
+    } else {
+      task.started = true;
+      task.bodyOutcome = fail(new CancelledError(reason));
+      this.#finish(task);
+    }
+  }
+
+  /** Every task that has not ended, as `task: what it waits for`. */
+  describeWaits(): string[] {
+    return [...this.tasks.values()]
+      .filter((task) => task.wait !== null || task.state === 'closing')
+      .map((task) => `${task.title} waits for ${task.wait?.what ?? 'the end of its tasks'}`);
+  }
+
+  #create(body: () => Operation<unknown>, scope: TaskNode | null, group: TaskOwner | null): TaskNode {
+    const task = new TaskNode({
+      id: this.#nextId++,
+      instanceId: this.#performer.instanceId,
+      scope,
+      group,
+      body,
+      log: (node, level, message, fields) => this.#performer.log(node, level, message, fields),
+    });
+    this.tasks.set(task.id, task);
+    this.#ready.push(task);
+    return task;
+  }
+
+  #runReady(): void {
+    for (let next = 0; next < this.#ready.length; next++) {
+      const task = this.#ready[next];
+      if (task?.state === 'ready') this.#step(task);
+    }
+    this.#ready = [];
+  }
+
+  #step(task: TaskNode): void {
+    let input = task.resume;
+    for (;;) {
+      let result: IteratorResult<unknown, unknown>;
+      stepping.task = task;
+      try {
+        result = this.#advance(task, input);
+      } catch (error) {
+        stepping.task = null;
+        this.#bodyEnded(task, fail(error));
+        return;
+      }
+      stepping.task = null;
+      if (result.done === true) {
+        this.#bodyEnded(task, succeed(result.value));
+        return;
+      }
+      const answer = this.#answer(task, result.value);
+      if ('ok' in answer) {
+        input = answer;
+      } else {
+        task.wait = answer;
+        task.state = 'waiting';
+        return;
+      }
+    }
+  }
+
+  #advance(task: TaskNode, input: Outcome): IteratorResult<unknown, unknown> {
+    const iterator = task.iterator ?? this.#begin(task);
+    if (input.ok) return iterator.next(input.value);
+    if (iterator.throw === undefined) throw input.value;
+    return iterator.throw(input.value);
+  }
+
+  #begin(task: TaskNode): Iterator<unknown, unknown, unknown> {
+    task.started = true;
+    const operation = task.body?.();
+    task.body = null;
+    if (!isOperation(operation)) throw notAGenerator(operation, task);
+    task.iterator = operation[Symbol.iterator]();
+    return task.iterator;
+  }
+
+  #answer(task: TaskNode, yielded: unknown): Outcome | Wait {
+    if (task.interrupt === null) return this.#performer.perform(task, yielded);
+    const { error } = task.interrupt;
+    task.interrupt = null;
+    return fail(error);
+  }
+
+  #bodyEnded(task: TaskNode, outcome: Outcome): void {
+    task.iterator = null;
+    const forgotten = task.forgotten;
+    task.bodyOutcome = outcome.ok && forgotten.size > 0 ? this.#performer.forgotten(task, forgotten, outcome) : outcome;
+    if (!task.bodyOutcome.ok) this.#cancelChildren(task, 'its scope failed');
+    task.state = 'closing';
+    if (task.children === null) this.#finish(task);
+    else if (task.children.size === 0) this.#closed.push(task);
+  }
+
+  /** The body and all that it spawned have ended. */
+  #finish(task: TaskNode): void {
+    const outcome = task.scopeError === null ? (task.bodyOutcome ?? succeed(undefined)) : fail(task.scopeError.error);
+    if (task === this.root) {
+      const more = this.#performer.beforeEnd(outcome);
+      if (more !== null) {
+        this.#restart(task, more);
+        return;
+      }
+    }
+    const isCancelled = !outcome.ok && task.cancelled && outcome.value instanceof CancelledError;
+    task.end = { status: outcome.ok ? 'done' : isCancelled ? 'cancelled' : 'failed', outcome };
+    task.state = 'ended';
+    this.tasks.delete(task.id);
+    this.#tellObservers(task);
+    this.#tellScope(task);
+    this.#tellOwner(task, task.end.status === 'failed');
+  }
+
+  /** The body's last words: what was to run before the end runs as its continuation, and can not be cancelled. */
+  #restart(task: TaskNode, more: () => Operation<unknown>): void {
+    task.cancelled = true;
+    task.interrupt = null;
+    task.scopeError = null;
+    task.body = more;
+    this.wake(task, succeed(undefined));
+  }
+
+  #tellObservers(task: TaskNode): void {
+    for (const observer of task.observers ?? []) notify(task, observer);
+    task.observers = null;
+  }
+
+  #tellScope(task: TaskNode): void {
+    const scope = task.scope;
+    if (scope === null) return;
+    scope.children?.delete(task);
+    if (scope.state === 'closing' && scope.children?.size === 0) this.#closed.push(scope);
+  }
+
+  #tellOwner(task: TaskNode, isFailed: boolean): void {
+    if (task.group !== null) {
+      task.group.memberEnded(task);
+    } else if (task.joiners.length > 0) {
+      for (const joiner of task.joiners) this.wake(joiner, (task.end as { outcome: Outcome }).outcome);
+      task.joiners = [];
+    } else if (isFailed && task.scope !== null) {
+      this.#unjoined.push(task);
+    }
+  }
+
+  /** S3: errors that no join took fail their scopes. */
+  #failScopes(): boolean {
+    const failed = this.#unjoined;
+    this.#unjoined = [];
+    for (const task of failed) {
+      if (task.isJoined || task.end === null || task.scope === null) continue;
+      this.#failScope(task.scope, task.end.outcome.value);
+    }
+    return failed.length > 0;
+  }
+
+  #failScope(scope: TaskNode, error: unknown): void {
+    if (scope.scopeError !== null) {
+      scope.log('error', 'A second task of a failed scope failed as well.', { error });
+      return;
+    }
+    scope.scopeError = { error };
+    const reason = 'a task of its scope failed';
+    this.#cancelChildren(scope, reason);
+    if (!scope.cancelled && scope.state !== 'closing') {
+      scope.cancelled = true;
+      this.#interrupt(scope, new CancelledError(reason));
+    }
+  }
+
+  #finishClosed(): boolean {
+    const closed = this.#closed;
+    this.#closed = [];
+    for (const task of closed) if (task.state === 'closing' && task.children?.size === 0) this.#finish(task);
+    return closed.length > 0;
+  }
+
+  #cancelChildren(task: TaskNode, reason: string | null): void {
+    for (const child of [...(task.children ?? [])]) this.cancel(child, reason);
+  }
+
+  /** Throws an error at a task's wait; at its next one, when it is not waiting now. */
+  #interrupt(task: TaskNode, error: unknown): void {
+    if (task.state === 'ready') task.interrupt = { error };
+    if (task.state === 'waiting' && task.wait?.abandon(error) === true) this.wake(task, fail(error));
+  }
+
+  /** When nothing from outside can wake anyone, the body is told who waits for what. */
+  #breakDeadlock(): boolean {
+    const root = this.root;
+    if (root.state === 'ended' || this.#ready.length > 0 || this.#performer.hasOpenRequests()) return false;
+    const error = new DeadlockError(this.describeWaits());
+    if (++this.#deadlocks > DEADLOCKS_MAX) {
+      root.end = { status: 'failed', outcome: fail(error) };
+      root.state = 'ended';
+    } else if (root.state === 'closing') {
+      this.#failScope(root, error);
+    } else {
+      this.#interrupt(root, error);
+    }
+    return true;
+  }
+}
+
+/** Tells one observer of a task's end; what it throws keeps nobody else from being told. */
+export function notify(task: TaskNode, observer: (end: { status: 'done' | 'failed' | 'cancelled' }) => void): void {
+  try {
+    observer({ status: task.end?.status ?? 'done' });
+  } catch (error) {
+    task.log('error', `A function given to onDone of ${task.title} threw.`, { error });
+  }
+}
+
+function notAGenerator(found: unknown, task: TaskNode): AuthoringError {
+  const isPromise = found !== null && typeof found === 'object' && 'then' in found;
+  const isAsync = found !== null && typeof found === 'object' && Symbol.asyncIterator in found;
+  const what = isPromise
+    ? 'a promise (is it async?)'
+    : isAsync
+      ? 'an async generator'
+      : found === null
+        ? 'null'
+        : Array.isArray(found)
+          ? 'an array'
+          : `a ${typeof found}`;
+  return new AuthoringError(
+    `The function of ${task.title} in instance "${task.instanceId}" gave ${what}, not a generator. Write function* () { ... }, and put I/O in step().`,
+  );
+}

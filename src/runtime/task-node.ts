@@ -1,0 +1,106 @@
+// One task of an instance as the scheduler sees it, and what it waits for.
+
+import type { MadeOperation, TaskContext } from './context.js';
+import type { Operation } from './operation.js';
+import type { LogLevel } from './ports.js';
+import type { TaskEnd } from './tasks.js';
+
+/** What a task is resumed with, or ended with: a value, or an error to throw. */
+export interface Outcome {
+  readonly ok: boolean;
+  readonly value: unknown;
+}
+
+export function succeed(value: unknown): Outcome {
+  return { ok: true, value };
+}
+
+export function fail(error: unknown): Outcome {
+  return { ok: false, value: error };
+}
+
+/** What a suspended task waits for. */
+export interface Wait {
+  /** For messages: `receive "approval"`, `the end of task 3`. */
+  readonly what: string;
+  /**
+   * Gives the wait up without a trace, because this error is to be thrown at it. Returns true when the task can go on
+   * at once; otherwise the wait itself resumes the task with the error, when what belongs to it has ended.
+   */
+  abandon(error: unknown): boolean;
+}
+
+/** Whoever takes a task's end: the group it is a member of. */
+export interface TaskOwner {
+  memberEnded(task: TaskNode): void;
+}
+
+export type TaskState = 'ready' | 'waiting' | 'closing' | 'ended';
+
+const noOperations: ReadonlySet<MadeOperation> = new Set();
+
+export class TaskNode implements TaskContext {
+  readonly id: number;
+  readonly instanceId: string;
+  /** The task that spawned it, which ends only after it. */
+  readonly scope: TaskNode | null;
+  readonly group: TaskOwner | null;
+  readonly #log: (task: TaskNode, level: LogLevel, message: string, fields: object | undefined) => void;
+  body: (() => Operation<unknown>) | null;
+  iterator: Iterator<unknown, unknown, unknown> | null = null;
+  state: TaskState = 'ready';
+  started = false;
+  /** How the next step resumes it. */
+  resume: Outcome = succeed(undefined);
+  wait: Wait | null = null;
+  /** Effects asked so far: the position of the next one. */
+  pos = 0;
+  children: Set<TaskNode> | null = null;
+  joiners: readonly TaskNode[] = [];
+  /** A join took its end after it came. */
+  isJoined = false;
+  observers: ((end: TaskEnd) => void)[] | null = null;
+  cancelled = false;
+  /** An error to be thrown at the next wait, because it came while the task was not waiting. */
+  interrupt: { readonly error: unknown } | null = null;
+  /** The error of a child that nobody joined. */
+  scopeError: { readonly error: unknown } | null = null;
+  bodyOutcome: Outcome | null = null;
+  /** How it ended; null while it lives. */
+  end: (TaskEnd & { readonly outcome: Outcome }) | null = null;
+  #unrun: Set<MadeOperation> | null = null;
+
+  constructor(options: {
+    id: number;
+    instanceId: string;
+    scope: TaskNode | null;
+    group: TaskOwner | null;
+    body: () => Operation<unknown>;
+    log: (task: TaskNode, level: LogLevel, message: string, fields: object | undefined) => void;
+  }) {
+    this.id = options.id;
+    this.instanceId = options.instanceId;
+    this.scope = options.scope;
+    this.group = options.group;
+    this.body = options.body;
+    this.#log = options.log;
+  }
+
+  get title(): string {
+    return this.id === 0 ? 'the body' : `task ${this.id}`;
+  }
+
+  get unrun(): Set<MadeOperation> {
+    this.#unrun ??= new Set();
+    return this.#unrun;
+  }
+
+  /** The operations made and not run, without making room for them. */
+  get forgotten(): ReadonlySet<MadeOperation> {
+    return this.#unrun ?? noOperations;
+  }
+
+  log(level: LogLevel, message: string, fields: object | undefined): void {
+    this.#log(this, level, message, fields);
+  }
+}
