@@ -1,12 +1,21 @@
 // The public face of rouse, and the place where actors and adapters meet.
 
+import type { InspectionEvent, Observer } from 'xstate';
 import type { Runtime } from './actors/public.js';
 import { RuntimeCore } from './actors/runtime.js';
+import { type WorkflowLogic, fromWorkflow as workflowLogic } from './actors/workflow-actor.js';
 import { systemClock } from './adapters/clock/system-clock.js';
 import { randomIds } from './adapters/ids/random-ids.js';
 import { consoleLogger } from './adapters/logger/console-logger.js';
 import { jsonStore } from './adapters/stores/json/json-store.js';
+import type { Workflow } from './runtime/definitions.js';
 import { checkOptions, type RuntimeOptions, toStorePort } from './runtime/options.js';
+
+/** What is XState's of the options. */
+export interface InspectOptions {
+  /** Told of every inspection event of XState: the supervisor and each awake instance. It slows each message; pass it only while someone looks. */
+  inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void) | undefined;
+}
 
 /**
  * Opens the store, recovers what was committed, and runs it: accepted events are delivered first, then overdue
@@ -17,7 +26,7 @@ import { checkOptions, type RuntimeOptions, toStorePort } from './runtime/option
  * const runtime = await createRuntime({ workflows: [provision], store: jsonStore('/var/lib/orders') });
  * process.once('SIGTERM', () => runtime.stop({ grace: '5s' }));
  */
-export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+export async function createRuntime(options: RuntimeOptions & InspectOptions): Promise<Runtime> {
   const checked = checkOptions(options);
   const logger = options.logger ?? consoleLogger();
   const store = await toStorePort(options.store ?? jsonStore('.rouse')).open({ logger });
@@ -27,19 +36,33 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     logger,
     clock: systemClock(),
     ids: randomIds(),
+    inspect: options.inspect,
     strict: options.strict ?? process.env.NODE_ENV !== 'production',
   });
 }
 
+/**
+ * XState logic that runs a workflow: as the runtime's child actors do, and by itself under `createActor`, where it
+ * persists (`getPersistedSnapshot`) and restores. By itself it has no store and no other instances: what is not
+ * persisted is lost, and `send`, `publish` and `startChild` are refused.
+ *
+ * @example
+ * const actor = createActor(fromWorkflow(approve), { input: { input: order } }).start();
+ * actor.send({ type: 'rouse.event', event: approval, payload: { approved: true } });
+ * const output = await toPromise(actor);
+ */
+export function fromWorkflow<Raw, O>(workflow: Workflow<Raw, O>): WorkflowLogic<Raw, O> {
+  return workflowLogic(workflow, { ids: randomIds(), now: systemClock().now });
+}
+
 // --- the runtime
 export type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from './actors/public.js';
-export {
-  fromWorkflow,
-  type WaitInfo,
-  type WorkflowActorEvent,
-  type WorkflowActorInput,
-  type WorkflowLogic,
-  type WorkflowSnapshot,
+export type {
+  WaitInfo,
+  WorkflowActorEvent,
+  WorkflowActorInput,
+  WorkflowLogic,
+  WorkflowSnapshot,
 } from './actors/workflow-actor.js';
 // --- stores
 export { jsonStore } from './adapters/stores/json/json-store.js';

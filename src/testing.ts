@@ -1,6 +1,7 @@
 // rouse/testing: a runtime in a world of its own. Time stands still until the test moves it, ids and randomness come
 // from a seed, and a crash loses what a crash would lose.
 
+import type { InspectionEvent, Observer } from 'xstate';
 import type { Runtime } from './actors/public.js';
 import { RuntimeCore } from './actors/runtime.js';
 import { memoryStore } from './adapters/stores/memory-store.js';
@@ -13,6 +14,8 @@ import type { Ids, Logger, LogLevel, StorePort } from './runtime/ports.js';
 export interface TestRuntimeOptions extends RuntimeOptions {
   /** Seed of ids and randomness. Default 1. */
   seed?: number | undefined;
+  /** Told of every inspection event of XState. */
+  inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void) | undefined;
   /** When the test begins, in milliseconds. Default 2026-01-01. */
   startAt?: number | undefined;
 }
@@ -99,6 +102,7 @@ class TestWorld {
       clock: this.#clock,
       ids: this.#ids,
       strict: this.#options.strict ?? true,
+      inspect: this.#options.inspect,
     });
     this.#core = core;
     return this.#facade(core);

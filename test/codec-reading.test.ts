@@ -62,7 +62,12 @@ test('a list nested a hundred thousand deep is read without exhausting the stack
 });
 
 test('a sparse array does not allocate the length it claims', () => {
+  const before = process.memoryUsage().heapUsed;
+
+  expect(decode('{"$":[[-7,33000000]]}')).toHaveLength(33_000_000);
   expect(decode('{"$":[[-7,4294967295]]}')).toHaveLength(4_294_967_295);
+
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000);
 });
 
 test('an error does not show the text, which may hold secrets', () => {

@@ -62,6 +62,8 @@ describe('a duration in words', () => {
     ['  10  s  ', 10 * second],
     ['1.5h', 90 * minute],
     ['0.25 days', 6 * hour],
+    ['16.1 s', 16_100],
+    ['32.7s', 32_700],
     ['1.1 m', 66 * second],
     ['0.1 ms', 1],
     ['1000.1 days', 86_408_640_000],

@@ -1,15 +1,26 @@
 // One commit on its way to the disk: what it changes, who waits for it, and what is to be done once it is there.
 // Lists that most commits have no use for are made when they are first needed.
 
+import type { EffectOf } from '../runtime/operation.js';
 import type { Change, Commit, Table } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import type { Slot } from './slot.js';
+import type { AttemptResult } from './step-runner.js';
 
 /** Somebody who is told when the commit is on disk, or why it is not. */
 export interface Caller {
   resolve(): void;
   reject(error: unknown): void;
+}
+
+/** The result of an attempt, as the supervisor is told it. */
+export interface AttemptEvent {
+  readonly type: 'rouse.attempted';
+  readonly instanceId: string;
+  readonly key: string;
+  readonly effect: EffectOf<'step' | 'activity'>;
+  readonly result: AttemptResult;
 }
 
 /** What one turn in this commit changed of an instance's requests. */
@@ -33,9 +44,9 @@ export class PendingCommit implements Commit {
   /** Instances that it began, whose first turn comes next. */
   born: Slot[] | null = null;
   /** Instances whose `call` was given up. */
-  cancels: string[] | null = null;
-  /** What has happened and cannot be told to a caller: tried again when the commit fails. */
-  redo: (() => void)[] | null = null;
+  cancels: Slot[] | null = null;
+  /** Attempts whose results it records: told again when the commit fails, since nobody else can. */
+  redo: AttemptEvent[] | null = null;
   /** Run when it is on disk. */
   after: (() => void)[] | null = null;
 
@@ -74,14 +85,14 @@ export class PendingCommit implements Commit {
     this.born.push(slot);
   }
 
-  addCancel(instanceId: string): void {
+  addCancel(slot: Slot): void {
     this.cancels ??= [];
-    this.cancels.push(instanceId);
+    this.cancels.push(slot);
   }
 
-  addRedo(redo: () => void): void {
+  addRedo(event: AttemptEvent): void {
     this.redo ??= [];
-    this.redo.push(redo);
+    this.redo.push(event);
   }
 
   addAfter(fn: () => void): void {

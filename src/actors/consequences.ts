@@ -13,20 +13,17 @@ import { type InstanceRecord, type Request, requestKey } from '../runtime/record
 import { nextDelayMs } from '../runtime/step-options.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import { InterruptedTooOftenError, WorkflowFailedError } from '../runtime/workflow-errors.js';
-import type { PendingCommit, Turn } from './commit.js';
+import type { AttemptEvent, PendingCommit, Turn } from './commit.js';
 import type { Instances } from './instances.js';
 import type { Router } from './router.js';
 import { isStep, type Slot } from './slot.js';
 import type { AttemptResult } from './step-runner.js';
 import type { World } from './world.js';
 
-/** The result of an attempt, as the supervisor is told it. */
-export interface AttemptEvent {
-  readonly type: 'rouse.attempted';
-  readonly instanceId: string;
-  readonly key: string;
-  readonly effect: EffectOf<'step' | 'activity'>;
-  readonly result: AttemptResult;
+/** What is to be taken up again after a failed write. */
+export interface Undone {
+  readonly attempts: readonly AttemptEvent[];
+  readonly slots: readonly Slot[];
 }
 
 export interface ConsequencesOptions {
@@ -58,12 +55,12 @@ export class Consequences {
     for (const slot of commit.slots ?? []) this.#instances.rests(slot);
     for (const { address, seq } of commit.puts ?? []) this.#putDurable(address, seq);
     for (const slot of commit.born ?? []) this.beginBorn(slot);
-    for (const instanceId of commit.cancels ?? []) this.#cancelChild(instanceId);
+    for (const slot of commit.cancels ?? []) this.resume(slot);
     for (const fn of commit.after ?? []) fn();
   }
 
-  /** Commits could not be written: goes back to what is on disk, and gives back what is to be tried again. */
-  undo(commits: readonly PendingCommit[], error: unknown): (() => void)[] {
+  /** Commits could not be written: memory goes back to what is on disk, and callers are told. */
+  undo(commits: readonly PendingCommit[], error: unknown): Undone {
     const slots = new Set<Slot>();
     const addresses = new Set<string>();
     for (const commit of commits) {
@@ -71,10 +68,30 @@ export class Consequences {
       for (const slot of commit.slots ?? []) slots.add(slot);
       for (const address of commit.addresses ?? []) addresses.add(address);
     }
-    for (const slot of slots) this.#instances.reload(slot);
+    for (const slot of slots) this.#instances.reload(slot, error);
     for (const address of addresses) this.#router.reload(address);
     for (const commit of commits) for (const caller of commit.callers ?? []) caller.reject(error);
-    return commits.flatMap((commit) => commit.redo ?? []);
+    return { attempts: commits.flatMap((commit) => commit.redo ?? []), slots: [...slots].filter((slot) => this.#world.slots.has(slot.id)) };
+  }
+
+  /** Takes up again what an instance has on disk and nobody would repeat: its first turn, a cancellation, its steps. */
+  resume(slot: Slot): void {
+    if (!slot.isActive || slot.stuck !== null) return;
+    const record = this.#world.store.readInstance(slot.id);
+    if (record?.status !== 'active') return;
+    if (record.cancelAsked !== null) this.#cancelAsked(slot, record.cancelAsked.reason);
+    else if (slot.requests.size === 0) this.beginBorn(slot);
+    else this.startSteps(slot);
+  }
+
+  /** Once this commit is on disk: starts the steps that an instance has now, or runs its first turn. */
+  afterwards(slot: Slot): void {
+    const steps = stepsToRun(slot);
+    this.#world.commit.addAfter(() => {
+      if (slot.requests.size === 0) this.beginBorn(slot);
+      // Not those that it has by then: these may not be on disk yet, and are started by their own commits.
+      for (const request of steps) this.startStep(slot, request);
+    });
   }
 
   /** Starts an attempt of an open step, unless one is under way. Its instance is awake. */
@@ -96,7 +113,7 @@ export class Consequences {
     const request = slot?.requests.get(key)?.request;
     if (slot === undefined || request === undefined) return;
     this.#world.inCommit(() => {
-      this.#world.commit.addRedo(() => this.#attempted(event));
+      this.#world.commit.addRedo(event);
       if (result.ok) {
         this.#instances.settle(slot, key, 'ok', result.text);
         return;
@@ -117,7 +134,7 @@ export class Consequences {
 
   /** Starts every step of an instance that is to run now. */
   startSteps(slot: Slot): void {
-    for (const { request } of [...slot.requests.values()]) if (isStep(request) && request.retryAt === null) this.startStep(slot, request);
+    for (const request of stepsToRun(slot)) this.startStep(slot, request);
   }
 
   /** Runs the first turn of an instance whose beginning is on disk. */
@@ -155,7 +172,7 @@ export class Consequences {
     slot.inputText = null;
     for (const request of turn.dropped)
       if (isStep(request)) this.#world.runner.abort(slot.id, requestKey(request.task, request.pos), 'no longer needed');
-    slot.resident?.actor.send({ type: 'rouse.committed', isCurrent: slot.uncommitted === 0, end });
+    slot.resident?.actor.send({ type: 'rouse.committed', end });
     if (end !== null) {
       this.#ended(slot, end);
       return;
@@ -180,10 +197,8 @@ export class Consequences {
     if (mailboxes.firstReceiver(address) !== undefined) meetings.push(address);
   }
 
-  #cancelChild(instanceId: string): void {
-    const slot = this.#world.slots.get(instanceId);
-    if (slot?.isActive !== true) return;
-    this.#world.inCommit(() => this.#instances.cancel(slot, 'its caller waits no more'));
+  #cancelAsked(slot: Slot, reason: string | null): void {
+    this.#world.inCommit(() => this.#instances.cancel(slot, reason));
   }
 
   #nextDelay(effect: EffectOf<'step' | 'activity'>, failed: number, error: ErrorData): number | null {
@@ -199,18 +214,22 @@ export class Consequences {
 
   #countInterruptionsOf(slot: Slot): void {
     for (const [key, { request }] of [...slot.requests]) {
-      if (!isStep(request) || request.retryAt !== null) continue;
+      if (!isStep(request) || (request.retryAt ?? 0) > this.#world.now) continue;
       const interrupted = request.interrupted + 1;
-      this.#instances.updateRequest(slot, key, { interrupted });
+      this.#instances.updateRequest(slot, key, { interrupted, retryAt: null });
       if (interrupted <= limits.interruptionsMax) continue;
       this.#instances.setStuck(slot, new InterruptedTooOftenError(request.name, interrupted));
       return;
     }
-    this.#world.commit.addAfter(() => this.startSteps(slot));
+    this.afterwards(slot);
   }
 }
 
 /** What a parent is thrown when its child did not complete. */
 function failureText(record: InstanceRecord): string {
   return encodeError(new WorkflowFailedError(record.id, record.workflow, revive(record.error) as ErrorData));
+}
+
+function stepsToRun(slot: Slot): Request[] {
+  return [...slot.requests.values()].map((entry) => entry.request).filter((request) => isStep(request) && request.retryAt === null);
 }

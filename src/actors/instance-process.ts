@@ -6,7 +6,7 @@ import { stepping } from '../runtime/context.js';
 import type { WorkflowDefinition } from '../runtime/definitions.js';
 import { Execution, type SettleStatus } from '../runtime/execution.js';
 import type { ExecutionHost } from '../runtime/execution-host.js';
-import { applyDelta, type InstanceRecord, type Request } from '../runtime/record.js';
+import { applyDelta, type InstanceRecord } from '../runtime/record.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
 import { NondeterminismError } from '../runtime/workflow-errors.js';
 
@@ -27,8 +27,6 @@ export class InstanceProcess {
   readonly execution: Execution;
   /** What a turn threw that is not the body's affair, until the host has taken it. */
   fault: unknown = null;
-  /** The open requests as committed; null while that is what the execution has. */
-  #shown: readonly Request[] | null = [];
 
   constructor(id: string, workflow: WorkflowDefinition, host: InstanceHost, input: unknown) {
     this.id = id;
@@ -49,18 +47,7 @@ export class InstanceProcess {
     } catch (error) {
       throw error instanceof NondeterminismError ? locateDivergence(error, workflow, host) : error;
     }
-    process.showCurrent();
     return process;
-  }
-
-  /** The open requests as committed, for those who look at the actor. */
-  get shown(): readonly Request[] {
-    return this.#shown ?? [...this.execution.open.values()].map((request) => request.data);
-  }
-
-  /** All turns are committed. */
-  showCurrent(): void {
-    this.#shown = null;
   }
 
   begin(at: number): void {
@@ -76,7 +63,6 @@ export class InstanceProcess {
   }
 
   #turn(at: number, run: () => void): void {
-    this.#shown = this.shown;
     try {
       run();
       const delta = this.execution.takeDelta();

@@ -34,6 +34,9 @@ export interface Birth {
   readonly parent: string | null;
 }
 
+/** The requests of everyone who has ended. */
+const none: Slot['requests'] = new Map();
+
 export class Instances {
   readonly requests: Requests;
   readonly #world: World;
@@ -100,12 +103,13 @@ export class Instances {
   /** Throws CancelledError into an instance; false when it is stuck. */
   cancel(slot: Slot, reason: string | null): boolean {
     if (slot.stuck !== null) return false;
+    if (slot.isCancelled) return true;
     const resident = this.wake(slot);
     if (resident === null) return false;
-    if (slot.isCancelled) return true;
     slot.isCancelled = true;
     resident.actor.send({ type: 'rouse.cancel', at: this.#world.now, reason });
     this.#checkFault(slot, resident);
+    this.rests(slot);
     return true;
   }
 
@@ -164,10 +168,10 @@ export class Instances {
    * @throws why it still cannot go on
    */
   retry(slot: Slot): void {
-    const process = this.#restore(slot);
+    const process = slot.requests.size === 0 ? this.#checkUnborn(slot) : this.#restore(slot);
     slot.stuck = null;
     for (const [key, { request }] of slot.requests) this.#resetInterruptions(slot, key, request);
-    this.#settleIn(slot, process);
+    if (process !== null) this.#settleIn(slot, process);
     const { commit, now } = this.#world;
     commit.change('instance', slot.id, `{"t":${now},"s":0}`);
     commit.touchSlot(slot);
@@ -194,10 +198,9 @@ export class Instances {
     commit.change('instance', slot.id, text);
     slot.uncommitted++;
     for (const request of delta.dropped) this.requests.remove(slot, requestKey(request.task, request.pos));
-    const added = delta.end === null ? [...delta.added.values()] : [];
-    for (const request of added) this.requests.add(slot, request);
-    if (delta.end !== null) this.#closed(slot, delta.end.status, at);
-    commit.addTurn({ slot, added, dropped: delta.dropped, end: delta.end });
+    if (delta.end === null) for (const request of delta.added) this.requests.add(slot, request);
+    else this.#closed(slot, delta.end.status, at);
+    commit.addTurn({ slot, added: delta.added, dropped: delta.dropped, end: delta.end });
   }
 
   /** Notes that all of an instance is on disk: from now on it may leave memory. */
@@ -238,26 +241,37 @@ export class Instances {
   }
 
   /** Reads an instance anew from the store, after a commit that changed it has failed. */
-  reload(slot: Slot): void {
+  reload(slot: Slot, cause: unknown): void {
     this.#leave(slot);
     this.requests.removeAll(slot);
     slot.uncommitted = 0;
     slot.beginText = null;
     slot.isCancelled = false;
+    slot.requests = new Map();
     const record = this.#world.store.readInstance(slot.id);
     if (record === undefined) {
       this.#world.slots.delete(slot.id);
+      for (const waiter of slot.waiters ?? []) waiter.reject(cause);
+      slot.waiters = null;
       return;
     }
+    this.#world.slots.set(slot.id, slot);
     slot.status = record.status;
     slot.stuck = record.stuck === null ? null : (revive(record.stuck) as ErrorData);
     slot.endedAt = record.endedAt;
     for (const request of record.pending.values()) this.requests.add(slot, request);
+    if (!slot.isActive) this.#world.watchRetention(slot);
   }
 
   /** Stops every actor, for a runtime that stops. */
   stopAll(): void {
     for (const slot of this.#world.slots.values()) this.#leave(slot);
+  }
+
+  /** An instance without requests has not had its first turn: there is nothing to replay, only a workflow to be known. */
+  #checkUnborn(slot: Slot): null {
+    this.#world.workflow(slot.workflow, slot.version);
+    return null;
   }
 
   #restore(slot: Slot): InstanceProcess {
@@ -276,6 +290,7 @@ export class Instances {
 
   #closed(slot: Slot, status: 'completed' | 'failed' | 'cancelled', at: number): void {
     this.requests.removeAll(slot);
+    slot.requests = none;
     slot.status = status;
     slot.endedAt = at;
     slot.stuck = null;

@@ -9,22 +9,19 @@ import { isStep, Slot } from './slot.js';
 import type { Supervisor } from './supervisor.js';
 
 export function recover(supervisor: Supervisor): void {
-  const { world, instances, consequences } = supervisor;
-  const cancelled: { slot: Slot; reason: string | null }[] = [];
-  const unborn: Slot[] = [];
+  const { world, consequences } = supervisor;
+  const unfinished: Slot[] = [];
   const interrupted: Slot[] = [];
   for (const record of world.store.instances()) {
     const slot = takeOver(supervisor, record);
     if (!slot.isActive || slot.stuck !== null) continue;
-    if (record.cancelAsked !== null) cancelled.push({ slot, reason: record.cancelAsked.reason });
-    else if (record.pending.size === 0) unborn.push(slot);
+    if (record.cancelAsked !== null || record.pending.size === 0) unfinished.push(slot);
     if (hasStepInFlight(record, world.now)) interrupted.push(slot);
   }
   loadMailboxes(supervisor);
   if (world.store.recovery.clean) for (const slot of interrupted) consequences.startSteps(slot);
   else consequences.countInterruptions(interrupted);
-  for (const slot of unborn) consequences.beginBorn(slot);
-  for (const { slot, reason } of cancelled) world.inCommit(() => instances.cancel(slot, reason));
+  for (const slot of unfinished) consequences.resume(slot);
   for (const childId of world.childWaits.keys()) if (world.slots.get(childId)?.isActive !== true) world.endedChildren.push(childId);
   world.meetings.push(...world.mailboxes.meetings());
 }

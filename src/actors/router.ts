@@ -100,10 +100,11 @@ export class Router {
   }
 
   /** Sends a dead letter to its address again, as if it came now. */
-  redeliver(seq: number, expiryMs: number): Delivery | null {
+  redeliver(seq: number): Delivery | null {
     const letter = [...this.#world.mailboxes.events(DEAD_LETTERS)].find((event) => event.seq === seq);
     if (letter?.origin === undefined || letter.origin === null) return null;
     const { event } = parseAddress(letter.origin);
+    const expiryMs = (letter.expiresAt ?? letter.at) - letter.at;
     const delivery = this.#deliver(letter.origin, { event, payload: letter.payload, id: undefined, expiryMs, isInner: false }, null);
     this.#take(DEAD_LETTERS, [letter]);
     return delivery;
@@ -128,10 +129,13 @@ export class Router {
 
   /** Reads a mailbox anew from the store, after a commit that changed it has failed. */
   reload(address: string): void {
+    this.#dropExpiry(address);
     const record = this.#world.store.readMailbox(address);
     if (record === undefined) this.#world.mailboxes.unload(address);
     else this.#world.mailboxes.load(record);
-    if (!parseAddress(address).isDirect) this.watchExpiry(address);
+    if (isKeyed(address)) this.watchExpiry(address);
+    const canMeet = this.#world.mailboxes.firstReceiver(address) !== undefined && this.#world.mailboxes.count(address) > 0;
+    if (canMeet) this.#world.meetings.push(address);
   }
 
   #isDuplicate(address: string, mail: Mail): boolean {
@@ -187,6 +191,20 @@ export class Router {
     if (slot === null) this.watchExpiry(address);
   }
 
+  /** When the event that was to expire first is taken out, the next one is watched. */
+  #unwatchExpiry(address: string, taken: readonly MailboxEvent[]): void {
+    const watched = this.#expiries.get(address);
+    if (watched === undefined || !taken.some((event) => event.seq === watched.seq)) return;
+    this.#dropExpiry(address);
+    this.watchExpiry(address);
+  }
+
+  #dropExpiry(address: string): void {
+    const watched = this.#expiries.get(address);
+    if (watched !== undefined) this.#world.deadlines.cancel(watched);
+    this.#expiries.delete(address);
+  }
+
   #remember(address: string, id: string, before: string, slot: Slot | null): void {
     const at = this.#world.now;
     const { forgotten } = this.#world.mailboxes.remember(address, id, at);
@@ -196,6 +214,7 @@ export class Router {
 
   #take(address: string, events: readonly MailboxEvent[]): void {
     for (const event of events) this.#world.mailboxes.take(address, event.seq);
+    this.#unwatchExpiry(address, events);
     this.#change(address, `{"x":[${events.map((event) => event.seq).join(',')}]}`, null);
   }
 
@@ -207,7 +226,7 @@ export class Router {
       this.#take(DEAD_LETTERS, [oldest]);
       this.#world.logger.log('error', 'The oldest dead letter was dropped: there are as many as may be kept.', { origin: oldest.origin });
     }
-    const letter = { ...event, seq: this.#world.nextSeq(), expiresAt: null, origin: address };
+    const letter = { ...event, seq: this.#world.nextSeq(), origin: address };
     mailboxes.put(DEAD_LETTERS, letter);
     this.#change(DEAD_LETTERS, `{"p":[${eventText(letter)}]}`, null);
   }
@@ -219,4 +238,9 @@ export class Router {
     slot.mailboxes ??= new Set();
     slot.mailboxes.add(address);
   }
+}
+
+/** Events that nobody may ever claim lie at keyed addresses only. */
+function isKeyed(address: string): boolean {
+  return address !== DEAD_LETTERS && !parseAddress(address).isDirect;
 }

@@ -14,14 +14,12 @@ import {
   InstanceNotStuckError,
   InstanceStuckError,
   RuntimeStoppedError,
-  TokenUnknownError,
-  TokenUsedError,
 } from '../runtime/instance-errors.js';
-import { limits } from '../runtime/limits.js';
 import { assertInstanceId, assertKey } from '../runtime/names.js';
 import type { InstanceRecord, Json } from '../runtime/record.js';
-import { validate } from '../runtime/schema.js';
+import { type StandardSchemaV1, validate } from '../runtime/schema.js';
 import { CancelledError, WorkflowFailedError } from '../runtime/workflow-errors.js';
+import { Callbacks } from './callbacks.js';
 import type { Caller } from './commit.js';
 import { sameJson, toInfo } from './info.js';
 import type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from './public.js';
@@ -35,11 +33,13 @@ const DEFAULT_GRACE_MS = 5_000;
 export class RuntimeCore implements Runtime {
   readonly #supervisor: Supervisor;
   readonly #world: World;
+  readonly #callbacks: Callbacks;
   #stopped: Promise<void> | null = null;
 
   private constructor(options: WorldOptions) {
     this.#supervisor = startSupervisor(options);
     this.#world = this.#supervisor.world;
+    this.#callbacks = new Callbacks(this.#supervisor, (run) => this.#ask('answer', 'callback', run));
   }
 
   /** Recovers what the opened store has, and runs it. */
@@ -50,13 +50,14 @@ export class RuntimeCore implements Runtime {
   }
 
   async start<Raw, O>(workflow: Workflow<Raw, O>, ...args: InputArgs<NoInfer<Raw>>): Promise<Instance<O>> {
-    const given = toWorkflowDefinition(workflow);
-    const definition = this.#world.workflow(given.name, given.version);
+    const { name, version } = toWorkflowDefinition(workflow);
+    const definition = this.#world.workflow(name, version);
     const [raw, options] = args as [unknown, { id?: string }?];
     const id = options?.id ?? this.#world.options.ids.id();
     assertInstanceId(id);
     const what = `the input of workflow "${definition.name}"`;
-    const inputText = encode(await validate(definition.input, raw, what), what);
+    const given = encodeChecked(definition.input, raw, what);
+    const inputText = typeof given === 'string' ? given : await given;
     const { instances } = this.#supervisor;
     await this.#ask('start', id, () => {
       const existing = this.#world.slots.get(id);
@@ -100,11 +101,11 @@ export class RuntimeCore implements Runtime {
   }
 
   async complete(token: string, payload: unknown): Promise<void> {
-    await this.#answer(token, 'ok', encode(payload, 'the payload of a callback'));
+    await this.#callbacks.answer(token, 'ok', encode(payload, 'the payload of a callback'));
   }
 
   async reject(token: string, error: unknown): Promise<void> {
-    await this.#answer(token, 'error', encodeError(error));
+    await this.#callbacks.answer(token, 'error', encodeError(error));
   }
 
   async *list(filter: { status?: Status | undefined; workflow?: string | undefined } = {}): AsyncIterable<InstanceInfo> {
@@ -138,7 +139,7 @@ export class RuntimeCore implements Runtime {
 
   async redeliver(id: string): Promise<Delivery> {
     return this.#deliver('redeliver', id, () => {
-      const delivery = this.#supervisor.router.redeliver(Number(id), limits.eventExpiryMs);
+      const delivery = this.#supervisor.router.redeliver(Number(id));
       if (delivery === null) throw new UnknownEventError(`of dead letter "${id}"`);
       return delivery;
     });
@@ -242,32 +243,13 @@ export class RuntimeCore implements Runtime {
   }
 
   async #retry(id: string): Promise<void> {
-    const { instances, consequences, world } = this.#supervisor;
+    const { instances, consequences } = this.#supervisor;
     await this.#ask('retry', id, () => {
       const slot = this.#slot(id);
       if (slot.stuck === null) throw new InstanceNotStuckError(id, slot.shownStatus);
       instances.retry(slot);
-      world.commit.addAfter(() => (slot.requests.size === 0 ? consequences.beginBorn(slot) : consequences.startSteps(slot)));
+      consequences.afterwards(slot);
     });
-  }
-
-  async #answer(token: string, status: 'ok' | 'error', text: string): Promise<void> {
-    await this.#ask('answer', 'callback', () => {
-      const wait = this.#world.tokens.get(token);
-      if (wait === undefined) throw this.#whyNotOpen(token);
-      if (!this.#supervisor.instances.settle(wait.slot, wait.key, status, text))
-        throw new InstanceStuckError(wait.slot.id, wait.slot.stuck?.message ?? 'unknown');
-    });
-  }
-
-  /** A token names its instance; the journal of that instance tells a used token from one that never was. */
-  #whyNotOpen(token: string): Error {
-    const id = typeof token === 'string' ? toInstanceId(token) : null;
-    const slot = id === null ? undefined : this.#world.slots.get(id);
-    const record = slot === undefined ? undefined : this.#world.store.readInstance(slot.id);
-    if (slot === undefined || record === undefined || !record.tokens.has(token)) return new TokenUnknownError();
-    if (slot.stuck !== null) return new InstanceStuckError(slot.id, slot.stuck.message);
-    return new TokenUsedError(slot.id);
   }
 
   async #result<O>(id: string, signal: AbortSignal | undefined): Promise<O> {
@@ -325,11 +307,12 @@ export class RuntimeCore implements Runtime {
     if (known === undefined || !sameJson(known, JSON.parse(inputText) as Json)) throw new InstanceConflictError(slot.id, 'input');
   }
 
-  async #toMail(event: AnyEvent, payload: unknown, id: string | undefined): Promise<Mail> {
-    const definition = typeof event === 'string' ? this.#eventByName(event) : toEventDefinition(event);
-    const what = `the payload of event "${definition.name}"`;
-    const value = await validate(definition.schema, payload, what);
-    return { event: definition.name, payload: encode(value, what), id: eventId(id), expiryMs: definition.expiryMs, isInner: false };
+  /** Encodes in the call itself (C3): what the caller changes later is not seen. Only an asynchronous schema makes it wait. */
+  #toMail(event: AnyEvent, payload: unknown, id: string | undefined): Mail | Promise<Mail> {
+    const { name, schema, expiryMs } = typeof event === 'string' ? this.#eventByName(event) : toEventDefinition(event);
+    const toMail = (text: string): Mail => ({ event: name, payload: text, id: eventId(id), expiryMs, isInner: false });
+    const text = encodeChecked(schema, payload, `the payload of event "${name}"`);
+    return typeof text === 'string' ? toMail(text) : text.then(toMail);
   }
 
   #eventByName(name: string): EventDefinition {
@@ -371,10 +354,8 @@ class TerminatedError extends CancelledError {
   }
 }
 
-function toInstanceId(token: string): string | null {
-  try {
-    return decodeURIComponent(token.slice(token.indexOf('.') + 1));
-  } catch {
-    return null;
-  }
+/** What the schema makes of a value, encoded; at once unless the schema is asynchronous. */
+function encodeChecked(schema: StandardSchemaV1 | undefined, value: unknown, what: string): string | Promise<string> {
+  const checked = validate(schema, value, what);
+  return checked instanceof Promise ? checked.then((result) => encode(result, what)) : encode(checked, what);
 }

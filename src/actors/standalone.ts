@@ -3,14 +3,14 @@
 
 import type { ActorScope } from 'xstate';
 import { directAddress, keyedAddress, sourceAddress } from '../runtime/addresses.js';
-import { encode } from '../runtime/codec.js';
+import { decode, encode } from '../runtime/codec.js';
 import { type AnyEvent, EventDefinition, type WorkflowDefinition } from '../runtime/definitions.js';
 import type { Delivery } from '../runtime/effects.js';
 import { DefinitionError } from '../runtime/errors.js';
 import type { Execution } from '../runtime/execution.js';
 import { MailboxMap } from '../runtime/mailbox-map.js';
 import type { EffectOf } from '../runtime/operation.js';
-import type { Clock, LogLevel, Timer } from '../runtime/ports.js';
+import type { Clock, Ids, LogLevel, Timer } from '../runtime/ports.js';
 import {
   foldInstance,
   type InstanceDelta,
@@ -23,6 +23,7 @@ import {
 import { validateSync } from '../runtime/schema.js';
 import { nextDelayMs } from '../runtime/step-options.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
+import type { ForgottenYieldError } from '../runtime/workflow-errors.js';
 import { type InstanceHost, InstanceProcess, locateForgotten } from './instance-process.js';
 import { isStep } from './slot.js';
 import { type AttemptResult, StepRunner } from './step-runner.js';
@@ -37,6 +38,18 @@ interface SystemClock {
   now?(): number;
 }
 
+/** What an actor by itself takes from outside besides XState's clock, which knows no time of day. */
+export interface StandalonePorts {
+  readonly ids: Ids;
+  readonly now: () => number;
+}
+
+/** The actor, and its ports. */
+export interface StandalonePlace {
+  readonly scope: Scope;
+  readonly ports: StandalonePorts;
+}
+
 export interface StandaloneRecord {
   readonly id: string;
   readonly record: InstanceDelta;
@@ -47,6 +60,7 @@ export class StandaloneHost implements InstanceHost {
   readonly strict = true;
   readonly #scope: Scope;
   readonly #id: string;
+  readonly #ids: Ids;
   readonly #clock: Clock;
   readonly #runner: StepRunner;
   readonly #mailboxes = new MailboxMap();
@@ -57,25 +71,26 @@ export class StandaloneHost implements InstanceHost {
   #process: InstanceProcess | null = null;
   #seq = 0;
 
-  private constructor(scope: Scope, id: string) {
+  private constructor({ scope, ports }: StandalonePlace, id: string) {
     this.#scope = scope;
     this.#id = id;
-    this.#clock = toClock((scope.self as unknown as { clock: SystemClock }).clock);
+    this.#ids = ports.ids;
+    this.#clock = toClock((scope.self as unknown as { clock: SystemClock }).clock, ports.now);
     this.#runner = new StepRunner(this.#clock);
   }
 
-  static begin(workflow: WorkflowDefinition, given: WorkflowActorInput<unknown> | undefined, scope: Scope): InstanceProcess {
+  static begin(workflow: WorkflowDefinition, given: WorkflowActorInput<unknown> | undefined, place: StandalonePlace): InstanceProcess {
     const what = `the input of workflow "${workflow.name}"`;
     const inputText = encode(validateSync(workflow.input, given?.input, what), what);
-    const host = new StandaloneHost(scope, given?.id ?? scope.id);
+    const host = new StandaloneHost(place, given?.id ?? place.scope.id);
     host.#beginText = `[${JSON.stringify(workflow.name)},${workflow.version},${inputText},0,0]`;
-    host.#process = new InstanceProcess(host.#id, workflow, host, validateSync(workflow.input, given?.input, what));
+    host.#process = new InstanceProcess(host.#id, workflow, host, decode(inputText));
     return host.#process;
   }
 
-  static restore(workflow: WorkflowDefinition, persisted: unknown, scope: Scope): InstanceProcess {
+  static restore(workflow: WorkflowDefinition, persisted: unknown, place: StandalonePlace): InstanceProcess {
     const { id, record: delta, events } = persisted as StandaloneRecord;
-    const host = new StandaloneHost(scope, id);
+    const host = new StandaloneHost(place, id);
     host.#deltas = [JSON.stringify(delta)];
     for (const [address, payload] of events) host.#put(address, payload);
     const record = host.readRecord();
@@ -89,13 +104,19 @@ export class StandaloneHost implements InstanceHost {
   start(): void {
     const process = this.#theProcess;
     if (this.#beginText !== null) this.#scope.self.send({ type: 'rouse.begin', at: this.now() });
-    else for (const request of process.shown) this.#arm(request);
+    else for (const request of process.execution.open.values()) this.#arm(request.data);
   }
 
   stop(): void {
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#runner.abortAll('the actor was stopped');
+  }
+
+  /** Throws what a turn threw that is not the body's affair. */
+  assertSound(): void {
+    const fault = this.#process?.fault ?? null;
+    if (fault !== null) throw fault;
   }
 
   now(): number {
@@ -112,15 +133,15 @@ export class StandaloneHost implements InstanceHost {
   // --- what turns need (ExecutionHost)
 
   random(): number {
-    return globalThis.crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
+    return this.#ids.random();
   }
 
   uuid(): string {
-    return globalThis.crypto.randomUUID();
+    return this.#ids.uuid();
   }
 
   token(): string {
-    return globalThis.crypto.randomUUID();
+    return this.#ids.token();
   }
 
   nextSeq(): number {
@@ -145,6 +166,10 @@ export class StandaloneHost implements InstanceHost {
     return locateForgotten(execution, task, this, [this.#withBegin(execution.delta, execution.at)]);
   }
 
+  logForgotten(error: ForgottenYieldError, fields: Readonly<Record<string, unknown>>): void {
+    this.log('warn', error.message, fields);
+  }
+
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void {
     this.#scope.logger(`[${level}] ${message}`, fields);
   }
@@ -157,8 +182,8 @@ export class StandaloneHost implements InstanceHost {
     for (const request of delta.dropped) this.#disarm(request);
     const end = delta.end;
     if (end !== null) this.stop();
-    else for (const request of delta.added.values()) this.#arm(request);
-    this.#scope.self.send({ type: 'rouse.committed', isCurrent: true, end });
+    else for (const request of delta.added) this.#arm(request);
+    this.#scope.self.send({ type: 'rouse.committed', end });
   }
 
   readRecord(): InstanceRecord | undefined {
@@ -282,10 +307,10 @@ function needsRuntime(what: string): DefinitionError {
 }
 
 /** XState's clock knows durations only; far deadlines are approached in steps that a timer can take. */
-function toClock(system: SystemClock): Clock {
-  const now = (): number => system.now?.() ?? globalThis.performance.timeOrigin + globalThis.performance.now();
+function toClock(system: SystemClock, realNow: () => number): Clock {
+  const now = (): number => system.now?.() ?? realNow();
   return {
-    now: () => Math.floor(now()),
+    now,
     setTimer(at, fire) {
       let id: unknown;
       const arm = (): void => {

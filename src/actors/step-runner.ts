@@ -131,8 +131,12 @@ class Attempt implements StepContext {
     const limit = effect.options?.timeout;
     if (limit !== undefined) this.#startTimer(clock, toMs(limit));
     try {
-      const result = effect.run(request.args === null ? undefined : decode(request.args), this);
-      if (isThenable(result)) result.then(this.#succeed, this.#fail);
+      const result = effect.run(this, request.args === null ? undefined : decode(request.args));
+      if (isThenable(result))
+        result.then(
+          (value) => this.#succeed(value),
+          (error) => this.#fail(error),
+        );
       else this.#succeed(result);
     } catch (error) {
       this.#fail(error);
@@ -145,7 +149,7 @@ class Attempt implements StepContext {
     this.#controller?.abort(reason);
   }
 
-  readonly #succeed = (value: unknown): void => {
+  #succeed(value: unknown): void {
     this.#timer?.cancel();
     const { effect } = this.#options;
     let text: string;
@@ -156,13 +160,13 @@ class Attempt implements StepContext {
       return;
     }
     this.#done({ ok: true, text });
-  };
+  }
 
-  readonly #fail = (error: unknown): void => {
+  #fail(error: unknown): void {
     this.#timer?.cancel();
     const text = encodeError(error);
     this.#done({ ok: false, error: decode(text) as ErrorData, text });
-  };
+  }
 
   #startTimer(clock: Clock, ms: number): void {
     this.#timer = clock.setTimer(clock.now() + ms, () => {

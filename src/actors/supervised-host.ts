@@ -13,7 +13,7 @@ import type { LogLevel } from '../runtime/ports.js';
 import { type InstanceDelta, type InstanceRecord, toBaseDelta } from '../runtime/record.js';
 import { validateSync } from '../runtime/schema.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
-import { LimitError } from '../runtime/workflow-errors.js';
+import { type ForgottenYieldError, LimitError } from '../runtime/workflow-errors.js';
 import { type InstanceHost, locateForgotten } from './instance-process.js';
 import type { Instances } from './instances.js';
 import type { Mail, Router } from './router.js';
@@ -90,13 +90,18 @@ export class SupervisedHost implements InstanceHost {
     const { commit, now } = this.#world;
     commit.change('instance', instanceId, `{"t":${now},"c":["its caller waits no more"]}`);
     commit.touchSlot(child);
-    commit.addCancel(instanceId);
+    commit.addCancel(child);
   }
 
   locateForgotten(execution: Execution, task: number): string | null {
     const { at, delta } = execution;
     const own = this.#slot.beginText === null ? delta.text(at) : delta.text(at, this.#slot.beginText);
     return locateForgotten(execution, task, this, [...this.#world.uncommittedDeltas(this.#slot.id), own]);
+  }
+
+  logForgotten(error: ForgottenYieldError, fields: Readonly<Record<string, unknown>>): void {
+    if (!this.#world.isNewPlace(error.where ?? error.message)) return;
+    this.#world.logger.log('warn', error.message, { ...fields, code: error.code, where: error.where });
   }
 
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void {

@@ -5,12 +5,13 @@
 import { type ActorLogic, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
 import type { Timer } from '../runtime/ports.js';
 import { StoreFailedError } from '../runtime/store-errors.js';
-import type { Caller, PendingCommit } from './commit.js';
+import type { AttemptEvent, Caller, PendingCommit } from './commit.js';
 import { Committer, isFatal } from './committer.js';
-import { type AttemptEvent, Consequences } from './consequences.js';
+import { Consequences } from './consequences.js';
 import { Instances } from './instances.js';
 import { recover } from './recovery.js';
 import { Router } from './router.js';
+import type { Slot } from './slot.js';
 import { SupervisedHost } from './supervised-host.js';
 import { type Due, World, type WorldOptions } from './world.js';
 
@@ -40,7 +41,8 @@ export class Supervisor {
   /** While the store cannot write: nothing but what callers ask is tried until then. */
   #pausedUntil = 0;
   #pauseMs = PAUSE_FIRST_MS;
-  #redo: (() => void)[] = [];
+  #redo: AttemptEvent[] = [];
+  readonly #resume = new Set<Slot>();
   #watchers: (() => void)[] = [];
   /** Why the runtime stopped by itself. */
   failure: StoreFailedError | null = null;
@@ -120,7 +122,8 @@ export class Supervisor {
       world.committer.isIdle &&
       world.meetings.length === 0 &&
       world.endedChildren.length === 0 &&
-      this.#redo.length === 0
+      this.#redo.length === 0 &&
+      this.#resume.size === 0
     );
   }
 
@@ -150,7 +153,9 @@ export class Supervisor {
       this.#fail(commits, error);
       return;
     }
-    this.#redo.push(...this.consequences.undo(commits, error));
+    const { attempts, slots } = this.consequences.undo(commits, error);
+    this.#redo.push(...attempts);
+    for (const slot of slots) this.#resume.add(slot);
     this.#pausedUntil = this.world.now + this.#pauseMs;
     this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_LAST_MS);
     this.world.logger.log('error', 'The store could not write; what is under way is tried again.', { error });
@@ -183,7 +188,9 @@ export class Supervisor {
     const { world } = this;
     if (this.failure !== null || world.isStopping) return;
     if (world.now >= this.#pausedUntil) {
-      for (const redo of this.#redo.splice(0)) redo();
+      for (const event of this.#redo.splice(0)) this.consequences.applyAttempt(event);
+      for (const slot of this.#resume) this.consequences.resume(slot);
+      this.#resume.clear();
       this.#meet(budget);
       for (let child = world.endedChildren.shift(); child !== undefined; child = world.endedChildren.shift())
         this.consequences.tellParents(child);
@@ -254,7 +261,7 @@ export class Supervisor {
   #setTimer(): void {
     const { world } = this;
     const paused = world.now < this.#pausedUntil;
-    const hasLeft = world.meetings.length > 0 || this.#redo.length > 0;
+    const hasLeft = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
     const work = hasLeft ? world.now : Math.min(world.deadlines.nextDueAt() ?? Infinity);
     const at = Math.min(paused ? Math.max(work, this.#pausedUntil) : work, this.instances.nextPassivationAt ?? Infinity);
     if (at === this.#timerAt) return;
@@ -283,7 +290,7 @@ export function startSupervisor(options: WorldOptions): Supervisor {
     },
     getPersistedSnapshot: (snapshot) => snapshot,
   };
-  createActor(logic, { id: 'rouse' }).start();
+  createActor(logic, { id: 'rouse', ...(options.inspect !== undefined && { inspect: options.inspect }) }).start();
   if (supervisor === null) throw new Error('The supervisor actor did not start.');
   return supervisor;
 }

@@ -8,13 +8,14 @@
 import { type ActorLogic, type ActorRefFrom, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
 import { decode } from '../runtime/codec.js';
 import { type AnyEvent, toWorkflowDefinition, type Workflow, type WorkflowDefinition } from '../runtime/definitions.js';
-import { type ErrorData, fromErrorData } from '../runtime/error-data.js';
+import { type ErrorData, fromErrorData, toErrorData } from '../runtime/error-data.js';
+import { DefinitionError } from '../runtime/errors.js';
 import type { SettleStatus } from '../runtime/execution.js';
 import type { Request } from '../runtime/record.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import type { InstanceProcess } from './instance-process.js';
 import { isStep } from './slot.js';
-import { StandaloneHost } from './standalone.js';
+import { StandaloneHost, type StandalonePlace, type StandalonePorts } from './standalone.js';
 
 /** What an instance actor can be told. The outside sends `rouse.event` and `rouse.cancel`; the others are the runtime's. */
 export type WorkflowActorEvent =
@@ -23,7 +24,7 @@ export type WorkflowActorEvent =
   | { readonly type: 'rouse.match'; readonly address: string }
   | { readonly type: 'rouse.begin'; readonly at: number }
   | { readonly type: 'rouse.settle'; readonly at: number; readonly key: string; readonly status: SettleStatus; readonly text: string }
-  | { readonly type: 'rouse.committed'; readonly isCurrent: boolean; readonly end: InstanceEnd | null };
+  | { readonly type: 'rouse.committed'; readonly end: InstanceEnd | null };
 
 /** What an instance waits for, as people are shown it. */
 export interface WaitInfo {
@@ -66,34 +67,32 @@ class SupervisedInput implements WorkflowActorInput<unknown> {
   }
 }
 
-/**
- * XState logic that runs a workflow: as the runtime's child actors do, and by itself under `createActor`, where it
- * persists (`getPersistedSnapshot`) and restores. By itself it has no store and no other instances: what is not
- * persisted is lost, and `send`, `publish` and `startChild` are refused.
- *
- * @example
- * const actor = createActor(fromWorkflow(approve), { input: { input: order } }).start();
- * actor.send({ type: 'rouse.event', event: approval, payload: { approved: true } });
- * const output = await toPromise(actor);
- */
-export function fromWorkflow<Raw, O>(workflow: Workflow<Raw, O>): WorkflowLogic<Raw, O> {
-  return toLogic(toWorkflowDefinition(workflow)) as unknown as WorkflowLogic<Raw, O>;
+/** XState logic that runs a workflow, by itself with these ports; the public `fromWorkflow` is wired in index.ts. */
+export function fromWorkflow<Raw, O>(workflow: Workflow<Raw, O>, ports: StandalonePorts): WorkflowLogic<Raw, O> {
+  return makeLogic(toWorkflowDefinition(workflow), ports) as unknown as WorkflowLogic<Raw, O>;
 }
 
-const logics = new WeakMap<WorkflowDefinition, WorkflowLogic>();
+const supervisedLogics = new WeakMap<WorkflowDefinition, WorkflowLogic>();
 
-function toLogic(workflow: WorkflowDefinition): WorkflowLogic {
-  const known = logics.get(workflow);
+/** The logic of the supervisor's children: one per workflow. */
+function supervisedLogic(workflow: WorkflowDefinition): WorkflowLogic {
+  const known = supervisedLogics.get(workflow);
   if (known !== undefined) return known;
-  const logic: WorkflowLogic = {
+  const logic = makeLogic(workflow, null);
+  supervisedLogics.set(workflow, logic);
+  return logic;
+}
+
+function makeLogic(workflow: WorkflowDefinition, ports: StandalonePorts | null): WorkflowLogic {
+  return {
     getInitialSnapshot: (scope, input) => {
       if (input instanceof SupervisedInput) return new InstanceSnapshot(input.process, 'active').shape;
-      return new InstanceSnapshot(StandaloneHost.begin(workflow, input, scope as Scope), 'active').shape;
+      return new InstanceSnapshot(StandaloneHost.begin(workflow, input, toPlace(scope as Scope, ports)), 'active').shape;
     },
     restoreSnapshot: (persisted, scope) => {
       const { status, record } = persisted as unknown as PersistedSnapshot;
       if (status !== 'active') return new EndedSnapshot(persisted as Snapshot<unknown>) as unknown as WorkflowSnapshot<unknown>;
-      return new InstanceSnapshot(StandaloneHost.restore(workflow, record, scope as Scope), 'active').shape;
+      return new InstanceSnapshot(StandaloneHost.restore(workflow, record, toPlace(scope as Scope, ports)), 'active').shape;
     },
     start: (snapshot) => {
       const process = toProcess(snapshot);
@@ -101,17 +100,27 @@ function toLogic(workflow: WorkflowDefinition): WorkflowLogic {
     },
     transition: (snapshot, event) => {
       const process = toProcess(snapshot);
-      return process === null ? snapshot : transition(snapshot, process, event);
+      if (process === null) return snapshot;
+      const next = transition(snapshot, process, event);
+      if (process.host instanceof StandaloneHost) process.host.assertSound();
+      return next;
     },
     getPersistedSnapshot: (snapshot) => persist(snapshot),
   };
-  logics.set(workflow, logic);
-  return logic;
+}
+
+function toPlace(scope: Scope, ports: StandalonePorts | null): StandalonePlace {
+  if (ports === null) throw new DefinitionError('An instance actor under the supervisor is made by the supervisor only.');
+  return { scope, ports };
 }
 
 /** Makes and starts the child actor of an instance. */
 export function spawnInstance(scope: SupervisorScope, process: InstanceProcess): ActorRefFrom<WorkflowLogic> {
-  return createActor(toLogic(process.workflow), { input: new SupervisedInput(process), id: process.id, parent: scope.self }).start();
+  return createActor(supervisedLogic(process.workflow), {
+    input: new SupervisedInput(process),
+    id: process.id,
+    parent: scope.self,
+  }).start();
 }
 
 function toProcess(snapshot: WorkflowSnapshot<unknown>): InstanceProcess | null {
@@ -132,7 +141,6 @@ function transition(
       process.settle(event.at, event.key, event.status, event.text);
       return snapshot;
     case 'rouse.committed':
-      if (event.isCurrent) process.showCurrent();
       return committed(process, event.end);
     case 'xstate.stop':
       if (process.host instanceof StandaloneHost) process.host.stop();
@@ -174,7 +182,7 @@ class InstanceSnapshot {
   }
 
   get instance(): InstanceView {
-    const requests = this.#process.shown;
+    const requests = [...(this.#process.host.readRecord()?.pending.values() ?? [])];
     const isRunning = requests.some((request) => isStep(request) && request.retryAt === null);
     return {
       id: this.#process.id,
@@ -202,7 +210,7 @@ class EndedSnapshot {
   constructor(persisted: Snapshot<unknown>) {
     this.status = persisted.status;
     this.output = persisted.output;
-    this.error = persisted.error;
+    this.error = persisted.status === 'error' ? fromErrorData(persisted.error as ErrorData) : undefined;
   }
 }
 
@@ -212,7 +220,8 @@ interface PersistedSnapshot {
 }
 
 function persist(snapshot: WorkflowSnapshot<unknown>): Snapshot<unknown> {
-  const { status, output, error } = snapshot;
+  const { status, output } = snapshot;
+  const error = snapshot.status === 'error' ? toErrorData(snapshot.error) : undefined;
   const record = toProcess(snapshot)?.host.persisted();
   return { status, output, error, record } as unknown as Snapshot<unknown>;
 }

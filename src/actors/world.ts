@@ -4,6 +4,7 @@
 //   W1. Everything that one message to the supervisor changes goes into commits of its own, made within that message.
 //   W2. Memory is ahead of the disk by the commits on their way, and by nothing else.
 
+import type { InspectionEvent, Observer } from 'xstate';
 import { DeadlineHeap } from '../runtime/deadlines.js';
 import type { EventDefinition, WorkflowDefinition } from '../runtime/definitions.js';
 import { UnknownWorkflowError } from '../runtime/errors.js';
@@ -39,7 +40,11 @@ export interface WorldOptions {
   readonly passivateAfterMs: number;
   readonly maxResident: number;
   readonly strict: boolean;
+  /** Told of every inspection event of XState, for those who watch actors. */
+  readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void) | undefined;
 }
+
+const PLACES_MAX = 10_000;
 
 export class World {
   readonly options: WorldOptions;
@@ -57,6 +62,7 @@ export class World {
   #commit: PendingCommit | null = null;
   #committer: Committer | null = null;
   #seq = 0;
+  readonly #placesTold = new Set<string>();
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -82,6 +88,13 @@ export class World {
 
   set committer(committer: Committer) {
     this.#committer = committer;
+  }
+
+  /** Whether a place was not told of before. */
+  isNewPlace(place: string): boolean {
+    if (this.#placesTold.has(place) || this.#placesTold.size >= PLACES_MAX) return false;
+    this.#placesTold.add(place);
+    return true;
   }
 
   nextSeq(): number {

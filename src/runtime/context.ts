@@ -33,7 +33,9 @@ const libraryFolder = new URL('..', import.meta.url).pathname;
 /** The first line of the stack that is not rouse's own, as `file:line:column`. */
 export function callerLocation(): string | null {
   const lines = (new Error().stack ?? '').split('\n').slice(1);
-  const line = lines.find((candidate) => !candidate.includes(libraryFolder));
+  const line = lines.find(
+    (candidate) => /:\d+:\d+\)?$/.test(candidate) && !candidate.includes(libraryFolder) && !candidate.includes('node:internal'),
+  );
   if (line === undefined) return null;
   return (/\(([^)]+)\)\s*$/.exec(line)?.[1] ?? line.trim().replace(/^at (async )?/, '')).replace('file://', '');
 }

@@ -59,7 +59,7 @@ function read(text: string, what: string | undefined): number {
     previousUnitMs = unitMs;
     total += Number(amount) * unitMs;
   }
-  // 1.1 * 60000 is 66000.00000000001: what multiplication alone added must not round up to another millisecond.
+  // 16.1 * 1000 is 16100.000000000002: what multiplication alone added must not round up to another millisecond.
   return Math.ceil(total * (1 - 2 ** -50));
 }
 

@@ -47,7 +47,7 @@ export function step<T>(name: string, fn: (ctx: StepContext) => T | Promise<T>, 
   assertName(name, 'the name of a step');
   assertFunction(fn, `step "${name}"`);
   assertStepOptions(options, `step "${name}"`);
-  return effectOperation<T>({ kind: 'step', name, args: null, run: (_args, context) => fn(context), options });
+  return effectOperation<T>({ kind: 'step', name, args: null, run: fn, options });
 }
 
 /**
@@ -66,7 +66,7 @@ export function activity<A, T>(
   assertName(name, 'the name of an activity');
   assertFunction(fn, `activity "${name}"`);
   assertStepOptions(options, `activity "${name}"`);
-  const run = fn as unknown as StepRun;
+  const run: StepRun = (context, given) => fn(given as A, context);
   return (...[args, own]: Args<A>) => {
     if (own !== undefined) assertStepOptions(own, `activity "${name}"`);
     const merged = own === undefined ? options : { ...options, ...own };
@@ -233,7 +233,7 @@ export function instanceId(): Operation<string> {
  */
 export function expose(name: string, value: unknown): Operation<void> {
   assertName(name, 'the name of an exposed value');
-  return effectOperation<void>({ kind: 'expose', name, value });
+  return effectOperation<void>({ kind: 'expose', name, value, finish: () => undefined });
 }
 
 /**

@@ -2,6 +2,8 @@
 // documented in DESIGN.md's error table. Errors are data as well: what a caller needs to decide stands in
 // fields, and the message says what happened, to whom, and what to do next.
 
+import { describeFound } from './found.js';
+
 /** The base of every error that rouse itself throws. `code` is stable across versions; messages are not. */
 export abstract class RouseError extends Error {
   abstract readonly code: string;
@@ -144,7 +146,7 @@ export class PayloadTooLargeError extends RouseError {
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  return String(value);
+  return typeof value === 'object' ? describeFound(value) : String(value);
 }
 
 function describeIssue(issue: { readonly message: string; readonly path?: readonly unknown[] | undefined }): string {

@@ -4,6 +4,7 @@ import type { Delivery } from './effects.js';
 import type { Execution } from './execution.js';
 import type { EffectOf } from './operation.js';
 import type { LogLevel } from './ports.js';
+import type { ForgottenYieldError } from './workflow-errors.js';
 
 export interface ExecutionHost {
   /** Whether an authoring mistake that can be survived fails the instance. */
@@ -23,5 +24,7 @@ export interface ExecutionHost {
   cancelChild(instanceId: string): void;
   /** Where the first operation that a task made and never ran was made, by a dry replay with capture. */
   locateForgotten(execution: Execution, task: number): string | null;
+  /** Logs, once per place, an operation that was made and never run. */
+  logForgotten(error: ForgottenYieldError, fields: Readonly<Record<string, unknown>>): void;
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
 }

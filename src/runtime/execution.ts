@@ -8,9 +8,10 @@
 //   E4. What the generator is given was decoded from what is stored.
 
 import { type Encoded, encode, revive } from './codec.js';
-import type { MadeOperation } from './context.js';
+import { type MadeOperation, stepping } from './context.js';
 import type { WorkflowDefinition } from './definitions.js';
-import { divergence } from './divergence.js';
+import { divergence, isSame } from './divergence.js';
+import { dueAt, notAnEffect, requestAddressKey, runCompensations, toOutcome } from './effect-meaning.js';
 import { type ErrorData, encodeError, fromErrorData } from './error-data.js';
 import type { ExecutionHost } from './execution-host.js';
 import { answerInline, type InlineEffect, isInline } from './inline-effects.js';
@@ -24,14 +25,7 @@ import { type Performer, Scheduler } from './scheduler.js';
 import { validateSync } from './schema.js';
 import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
 import { TurnDelta } from './turn-delta.js';
-import {
-  AuthoringError,
-  CancelledError,
-  CompensationError,
-  ForgottenYieldError,
-  JournalFullError,
-  TimeoutError,
-} from './workflow-errors.js';
+import { CancelledError, ForgottenYieldError, JournalFullError, type NondeterminismError } from './workflow-errors.js';
 
 export type SettleStatus = 'ok' | 'error' | 'due';
 
@@ -138,20 +132,21 @@ export class Execution implements Performer {
     if (!(yielded instanceof EffectRequest)) return fail(notAnEffect(yielded, task, this.instanceId));
     const { body, where } = yielded;
     const pos = task.pos++;
-    if (this.#journalLength >= limits.journalEntriesMax) return fail(new JournalFullError(this.instanceId, limits.journalEntriesMax));
+    if ((this.#replay?.cursor ?? this.#journalLength) >= limits.journalEntriesMax)
+      return fail(new JournalFullError(this.instanceId, limits.journalEntriesMax));
     if (body.kind === 'instanceId') return succeed(this.instanceId);
     if (isInline(body)) return this.#performInline(task, pos, body, where);
-    return performLocal(this, task, pos, body) ?? this.openRequest(task, pos, body, where);
+    return performLocal(this, task, pos, yielded) ?? this.openRequest(task, pos, body, where);
   }
 
   forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome {
     this.onForgotten?.(task, operations);
     const first = [...operations][0];
     if (first === undefined) return outcome;
-    const where = this.isReplaying ? null : this.host.locateForgotten(this, task.id);
+    const where = first.where ?? (stepping.capture ? null : this.host.locateForgotten(this, task.id));
     const error = new ForgottenYieldError(first.kind, first.label, task.title, where);
     if (this.host.strict) return fail(error);
-    this.log(task, 'warn', error.message, { code: error.code, where });
+    if (!this.isReplaying) this.host.logForgotten(error, { workflow: this.workflow.name, instanceId: this.instanceId });
     return outcome;
   }
 
@@ -177,7 +172,7 @@ export class Execution implements Performer {
   // --- requests
 
   /** Opens a request to the outside for a task. In replay, takes the one that the record has, when it is still open. */
-  openRequest(task: TaskNode, pos: number, body: EffectBody, where: string | null = null): OpenRequest {
+  openRequest(task: TaskNode, pos: number, body: EffectBody, where: string | null): OpenRequest {
     const key = requestKey(task.id, pos);
     const request = new OpenRequest(this, task, body, { data: this.#toRequest(task.id, pos, body), where });
     this.open.set(key, request);
@@ -266,10 +261,7 @@ export class Execution implements Performer {
       this.#applyCancel(entry.value as string | null);
     } else {
       const request = this.open.get(requestKey(entry.task, entry.pos));
-      const position = (this.#replay?.cursor ?? 0) - 1;
-      if (request === undefined || !request.matches(entry)) {
-        throw divergence(this.instanceId, position, entry, request?.describe() ?? this.#describeAsked(), request?.where ?? null);
-      }
+      if (request === undefined || !request.matches(entry)) throw this.#diverged((this.#replay?.cursor ?? 0) - 1, entry);
       this.#apply(request, entry.status as SettleStatus, entry.value);
     }
     this.scheduler.run();
@@ -277,15 +269,11 @@ export class Execution implements Performer {
 
   #replayInline(replay: Replay, task: TaskNode, pos: number, body: EffectBody, where: string | null): Outcome {
     const entry = replay.entries[replay.cursor];
-    const asked = `${body.kind} "${body.name}" in ${task.title}`;
-    const matches =
-      entry !== undefined &&
-      entry.task === task.id &&
-      entry.pos === pos &&
-      entry.kind === body.kind &&
-      entry.name === body.name &&
-      entry.key === requestAddressKey(body);
-    if (!matches) throw divergence(this.instanceId, replay.cursor, entry ?? null, asked, where);
+    const asked = { kind: body.kind, name: body.name, key: requestAddressKey(body), task: task.id, pos };
+    const matches = entry !== undefined && entry.task === asked.task && entry.pos === pos && isSame(entry, asked);
+    if (!matches) {
+      throw divergence({ instanceId: this.instanceId, position: replay.cursor, recorded: entry ?? null, asked, where, hasEnded: false });
+    }
     replay.cursor++;
     if (entry.status === 'refused') return fail(fromErrorData(revive(entry.value) as ErrorData));
     const value = revive(entry.value);
@@ -297,93 +285,28 @@ export class Execution implements Performer {
     const position = record.journal.length;
     for (const [key, recorded] of record.pending) {
       const request = this.open.get(key);
-      if (request === undefined || !request.matches(recorded)) {
-        throw divergence(this.instanceId, position, recorded, request?.describe() ?? this.#describeAsked(), request?.where ?? null);
-      }
+      if (request === undefined || !request.matches(recorded)) throw this.#diverged(position, recorded);
       request.data = recorded;
     }
     for (const [key, request] of this.open) {
-      if (!record.pending.has(key)) throw divergence(this.instanceId, position, null, request.describe(), request.where);
+      if (!record.pending.has(key)) throw this.#diverged(position, request.data);
     }
-    if (this.hasEnded) throw divergence(this.instanceId, position, null, this.#describeAsked(), null);
+    if (this.hasEnded) throw this.#diverged(position, null);
   }
 
-  #describeAsked(): string {
-    if (this.hasEnded) return 'nothing: the body has ended';
-    return [...this.open.values()].map((request) => request.describe()).join(', ') || 'nothing';
+  /** What the code asks in place of what the record has: at the same position, else in the same task, else anywhere. */
+  #diverged(position: number, recorded: Entry | Request | null): NondeterminismError {
+    const requests = [...this.open.values()];
+    const there = recorded === null ? undefined : this.open.get(requestKey(recorded.task, recorded.pos));
+    const asked = there ?? requests.find((request) => request.data.task === recorded?.task) ?? requests[0];
+    const isNew = recorded !== null && there?.data === recorded;
+    return divergence({
+      instanceId: this.instanceId,
+      position,
+      recorded: isNew ? null : recorded,
+      asked: asked === undefined ? null : asked.data,
+      where: asked?.where ?? null,
+      hasEnded: this.hasEnded,
+    });
   }
-}
-
-function* runCompensations(stack: (() => Operation<unknown>)[], cause: unknown): Operation<never> {
-  const failures: { name: string; message: string }[] = [];
-  for (let undo = stack.pop(); undo !== undefined; undo = stack.pop()) {
-    try {
-      yield* undo();
-    } catch (error) {
-      failures.push(error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) });
-    }
-  }
-  throw failures.length === 0 ? cause : new CompensationError(failures, { cause });
-}
-
-function toOutcome(body: EffectBody, status: SettleStatus, stored: Json): Outcome {
-  if (status === 'error') return fail(fromErrorData(revive(stored) as ErrorData));
-  if (status === 'ok') {
-    const value = body.kind === 'receiveAny' ? reviveReceived(stored) : revive(stored);
-    return succeed(body.finish === undefined ? value : body.finish(value));
-  }
-  if (body.kind === 'sleep') return succeed(undefined);
-  if (body.kind === 'timeout') return body.orElse === null ? fail(new TimeoutError('timeout()', body.ms)) : succeed(body.orElse.value);
-  return fail(new TimeoutError(`${body.kind} "${body.name}"`, 'timeoutMs' in body ? (body.timeoutMs ?? 0) : 0));
-}
-
-/** Stored as which source and its payload, each payload encoded by itself. */
-function reviveReceived(stored: Json): [number, unknown] {
-  const [index, payload] = stored as [number, Json];
-  return [index, revive(payload)];
-}
-
-function dueAt(body: EffectBody, at: number): number | null {
-  switch (body.kind) {
-    case 'sleep':
-      return body.until ?? at + (body.ms ?? 0);
-    case 'timeout':
-      return at + body.ms;
-    case 'receive':
-    case 'receiveAny':
-    case 'callback':
-      return body.timeoutMs === null ? null : at + body.timeoutMs;
-    default:
-      return null;
-  }
-}
-
-/** What an effect is about besides its name: part of what replay compares. */
-function requestAddressKey(body: EffectBody): string | null {
-  switch (body.kind) {
-    case 'receive':
-      return body.sources[0]?.key ?? null;
-    case 'publish':
-      return body.key;
-    case 'send':
-      return body.instanceId;
-    case 'child':
-      return body.childId;
-    default:
-      return null;
-  }
-}
-
-function notAnEffect(yielded: unknown, task: TaskNode, instanceId: string): AuthoringError {
-  const who = `${task.title} of instance "${instanceId}"`;
-  if (yielded === undefined) return new AuthoringError(`A bare yield in ${who}. Write yield* and an operation behind it.`);
-  if (yielded instanceof Promise || (yielded !== null && typeof yielded === 'object' && 'then' in yielded)) {
-    return new AuthoringError(`${who} yielded a promise. Put the I/O in a step: yield* step('name', async () => ...).`);
-  }
-  if (yielded !== null && typeof yielded === 'object' && Symbol.iterator in yielded) {
-    return new AuthoringError(`${who} yielded an operation with yield. Write yield* in place of yield.`);
-  }
-  return new AuthoringError(
-    `${who} yielded ${yielded === null ? 'null' : `a ${typeof yielded}`}, not an operation. Write yield* and an operation behind it.`,
-  );
 }

@@ -35,7 +35,7 @@ function answer(execution: Execution, body: InlineEffect): unknown {
     case 'uuid':
       return host.uuid();
     case 'expose':
-      execution.delta.exposed.set(body.name, encode(body.value, `the exposed value "${body.name}"`));
+      execution.delta.expose(body.name, encode(body.value, `the exposed value "${body.name}"`));
       return undefined;
     case 'send':
       return host.send(body);

@@ -37,9 +37,8 @@ export const limits = {
   nestingMax: 100,
   /** Awake instances, asleep ones among them, before the longest asleep leave memory. */
   residentsMax: 10_000,
-  /** Faults of loading, decoding and replaying within `restartWindowMs` before an instance is stuck. */
+  /** Further tries to load, decode and replay an instance before it is stuck. */
   restartsMax: 3,
-  restartWindowMs: 60_000,
   /** Crashes during which one step was in flight before its instance is stuck. */
   interruptionsMax: 10,
   /** The longest duration: 100 years. */

@@ -2,19 +2,22 @@
 
 import type { Execution } from './execution.js';
 import { Group, type OwnRequest, type Policy } from './group.js';
-import { type EffectBody, type EffectOf, effectOperation, type Operation } from './operation.js';
+import { limits } from './limits.js';
+import { type EffectOf, type EffectRequest, effectOperation, type Operation } from './operation.js';
+import type { OpenRequest } from './requests.js';
 import { notify } from './scheduler.js';
 import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
 import type { Task, TaskEnd } from './tasks.js';
-import { AuthoringError, ForeignPrimitiveError } from './workflow-errors.js';
+import { AuthoringError, ForeignPrimitiveError, LimitError } from './workflow-errors.js';
 
 /** Answers or begins an effect between tasks; null for one that goes to the outside. */
-export function performLocal(execution: Execution, task: TaskNode, pos: number, body: EffectBody): Outcome | Wait | null {
+export function performLocal(execution: Execution, task: TaskNode, pos: number, { body, where }: EffectRequest): Outcome | Wait | null {
   switch (body.kind) {
     case 'compensate':
       execution.compensations.push(body.undo);
       return succeed(undefined);
     case 'spawn':
+      if (execution.scheduler.tasks.size >= limits.tasksMax) return fail(tooManyTasks(execution.instanceId));
       return succeed(new TaskHandle(execution, execution.scheduler.spawn(body.body, task, null)));
     case 'join':
     case 'cancelTask':
@@ -24,10 +27,19 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
       return performGroup(execution, task, body);
     case 'timeout':
     case 'callback':
-      return performBeside(execution, task, pos, body);
+      return performBeside(execution, task, execution.openRequest(task, pos, body, where), body);
     default:
       return null;
   }
+}
+
+function tooManyTasks(instanceId: string): LimitError {
+  return new LimitError(
+    'tasksMax',
+    limits.tasksMax,
+    `Instance "${instanceId}" has too many live tasks to spawn another`,
+    'Join tasks before spawning more, or use children.',
+  );
 }
 
 /** The handle that `spawn` gives. */
@@ -115,8 +127,7 @@ function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all'
 }
 
 /** Groups of one member and a request beside it: an operation and its deadline, a submission and its answer. */
-function performBeside(execution: Execution, task: TaskNode, pos: number, body: EffectOf<'timeout' | 'callback'>): Wait {
-  const request = execution.openRequest(task, pos, body);
+function performBeside(execution: Execution, task: TaskNode, request: OpenRequest, body: EffectOf<'timeout' | 'callback'>): Wait {
   const member = body.kind === 'timeout' ? () => body.operation : () => submission(body, () => request.data.token ?? '');
   const group = beginGroup(execution, task, body.kind, { what: request.what, keys: null, bodies: [member], ownRequest: request });
   request.group = group;
@@ -128,7 +139,7 @@ function submission(body: EffectOf<'callback'>, token: () => string): Operation<
     kind: 'step',
     name: body.name,
     args: null,
-    run: (_args, context) => body.submit(token(), context),
+    run: (context) => body.submit(token(), context),
     options: undefined,
     finish: () => undefined,
   });

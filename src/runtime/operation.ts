@@ -7,10 +7,11 @@
 
 import { callerLocation, type MadeOperation, stepping } from './context.js';
 import type { AnyEvent, AnyWorkflow } from './definitions.js';
+import { limits } from './limits.js';
 import type { EventSource } from './record.js';
 import type { StepContext, StepOptions } from './step-options.js';
 import type { TaskNode } from './task-node.js';
-import { OutsideWorkflowError } from './workflow-errors.js';
+import { LimitError, OutsideWorkflowError } from './workflow-errors.js';
 
 declare const brand: unique symbol;
 
@@ -27,7 +28,8 @@ export interface Operation<out T> {
 /** What an operation gives. */
 export type Result<Op> = Op extends Operation<infer R> ? R : never;
 
-export type StepRun = (args: unknown, context: StepContext) => unknown;
+/** The user's function of a step, arguments last: a plain step has none. */
+export type StepRun = (context: StepContext, args: unknown) => unknown;
 
 interface Common {
   readonly name: string;
@@ -101,7 +103,10 @@ abstract class LibraryOperation<T> implements Operation<T>, MadeOperation {
 
   constructor() {
     this.where = stepping.capture ? callerLocation() : null;
-    this.#maker?.unrun.add(this);
+    const unrun = this.#maker?.unrun;
+    if (unrun === undefined) return;
+    if (unrun.size >= limits.operationsUnrunMax) throw tooManyUnrun();
+    unrun.add(this);
   }
 
   /** It is run, or handed to an operation that will run it. */
@@ -115,6 +120,15 @@ abstract class LibraryOperation<T> implements Operation<T>, MadeOperation {
   }
 
   protected abstract run(): Iterator<Effect, T, unknown>;
+}
+
+function tooManyUnrun(): LimitError {
+  return new LimitError(
+    'operationsUnrunMax',
+    limits.operationsUnrunMax,
+    'A task made too many operations that it has not run',
+    'Write yield* in front of them.',
+  );
 }
 
 class EffectOperation<T> extends LibraryOperation<T> {

@@ -280,9 +280,14 @@ function shapeDetails(request: Request): RequestDetails {
 /** A new request as it stands in a delta; its `since` is the delta's own time. */
 export function requestText(request: Request): string {
   const head = `[${request.task},${request.pos},"${request.kind}",${JSON.stringify(request.name)},${request.seq}`;
+  if (isStepKind(request.kind)) return request.args === null ? `${head}]` : `${head},{"a":${request.args}}]`;
   const details = JSON.stringify(shapeDetails(request));
-  if (request.args === null) return details === '{}' ? `${head}]` : `${head},${details}]`;
-  return details === '{}' ? `${head},{"a":${request.args}}]` : `${head},{"a":${request.args},${details.slice(1)}]`;
+  return details === '{}' ? `${head}]` : `${head},${details}]`;
+}
+
+/** A new step has arguments or nothing to tell. */
+function isStepKind(kind: RequestKind): boolean {
+  return kind === 'step' || kind === 'activity';
 }
 
 /** A change of a request as it stands in a delta. */

@@ -1,5 +1,6 @@
 // A request to the outside that is open: the task that waits for it, and the local code that serves it.
 
+import { isSame } from './divergence.js';
 import type { Execution } from './execution.js';
 import type { Group } from './group.js';
 import type { EffectBody } from './operation.js';
@@ -46,14 +47,8 @@ export class OpenRequest implements Wait {
 
   /** Whether the code asks for what the record has (E2, E3). */
   matches(recorded: Entry | Request): boolean {
-    const { kind, name, key } = this.data;
-    if (recorded.kind !== kind || recorded.name !== name || recorded.key !== key) return false;
+    if (!isSame(recorded, this.data)) return false;
     return !('sources' in recorded) || sameSources(recorded.sources, 'sources' in this.body ? this.body.sources : null);
-  }
-
-  describe(): string {
-    const { task, key } = this.data;
-    return `${this.what}${key === null ? '' : ` with key "${key}"`} in ${task === 0 ? 'the body' : `task ${task}`}`;
   }
 }
 

@@ -8,6 +8,7 @@
 //   S4. A cancellation is thrown once, at a wait; a value that was already on its way is given first.
 
 import { type MadeOperation, stepping } from './context.js';
+import { describeFound } from './found.js';
 import { isOperation, type Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
 import { fail, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
@@ -18,7 +19,7 @@ export interface Performer {
   readonly instanceId: string;
   /** Answers an effect at once, or says what the task now waits for. */
   perform(task: TaskNode, yielded: unknown): Outcome | Wait;
-  /** A body returned with operations that it made and never ran: the outcome it has instead. */
+  /** A task ends with operations that it made and nobody ran: the outcome it has instead. */
   forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome;
   /** More to run before the whole instance ends with this outcome, or null. */
   beforeEnd(outcome: Outcome): (() => Operation<unknown>) | null;
@@ -164,9 +165,8 @@ export class Scheduler {
 
   #bodyEnded(task: TaskNode, outcome: Outcome): void {
     task.iterator = null;
-    const forgotten = task.forgotten;
-    task.bodyOutcome = outcome.ok && forgotten.size > 0 ? this.#performer.forgotten(task, forgotten, outcome) : outcome;
-    if (!task.bodyOutcome.ok) this.#cancelChildren(task, 'its scope failed');
+    task.bodyOutcome = outcome;
+    if (!outcome.ok) this.#cancelChildren(task, 'its scope failed');
     task.state = 'closing';
     if (task.children === null) this.#finish(task);
     else if (task.children.size === 0) this.#closed.push(task);
@@ -174,7 +174,7 @@ export class Scheduler {
 
   /** The body and all that it spawned have ended. */
   #finish(task: TaskNode): void {
-    const outcome = task.scopeError === null ? (task.bodyOutcome ?? succeed(undefined)) : fail(task.scopeError.error);
+    const outcome = this.#outcomeOf(task);
     if (task === this.root) {
       const more = this.#performer.beforeEnd(outcome);
       if (more !== null) {
@@ -189,6 +189,12 @@ export class Scheduler {
     this.#tellObservers(task);
     this.#tellScope(task);
     this.#tellOwner(task, task.end.status === 'failed');
+  }
+
+  #outcomeOf(task: TaskNode): Outcome {
+    if (task.scopeError !== null) return fail(task.scopeError.error);
+    const outcome = task.bodyOutcome ?? succeed(undefined);
+    return outcome.ok && task.forgotten.size > 0 ? this.#performer.forgotten(task, task.forgotten, outcome) : outcome;
   }
 
   /** The body's last words: what was to run before the end runs as its continuation, and can not be cancelled. */
@@ -292,18 +298,8 @@ export function notify(task: TaskNode, observer: (end: { status: 'done' | 'faile
 }
 
 function notAGenerator(found: unknown, task: TaskNode): AuthoringError {
-  const isPromise = found !== null && typeof found === 'object' && 'then' in found;
-  const isAsync = found !== null && typeof found === 'object' && Symbol.asyncIterator in found;
-  const what = isPromise
-    ? 'a promise (is it async?)'
-    : isAsync
-      ? 'an async generator'
-      : found === null
-        ? 'null'
-        : Array.isArray(found)
-          ? 'an array'
-          : `a ${typeof found}`;
   return new AuthoringError(
-    `The function of ${task.title} in instance "${task.instanceId}" gave ${what}, not a generator. Write function* () { ... }, and put I/O in step().`,
+    `The function of ${task.title} in instance "${task.instanceId}" gave ${describeFound(found)}, not a generator. ` +
+      'Write function* () { ... }, and put I/O in step().',
   );
 }

@@ -1,7 +1,7 @@
 // What one turn changes in its instance, gathered while it runs, and its text for the commit.
 
 import type { Encoded } from './codec.js';
-import { type Request, requestKey, requestText } from './record.js';
+import { type Request, requestText } from './record.js';
 
 /** The end of an instance: `text` is its encoded output or its error as data. */
 export interface InstanceEnd {
@@ -9,24 +9,35 @@ export interface InstanceEnd {
   readonly text: string;
 }
 
+const none: readonly Request[] = [];
+
 export class TurnDelta {
   readonly entries: string[] = [];
-  readonly added = new Map<string, Request>();
-  readonly dropped: Request[] = [];
-  readonly exposed = new Map<string, Encoded>();
+  /** Requests made, in order. */
+  added: readonly Request[] = none;
+  /** Requests of earlier turns given up without an outcome. */
+  dropped: readonly Request[] = none;
+  exposed: Map<string, Encoded> | null = null;
   end: InstanceEnd | null = null;
 
   get isEmpty(): boolean {
-    return this.entries.length === 0 && this.added.size === 0 && this.dropped.length === 0 && this.end === null;
+    return this.entries.length === 0 && this.added.length === 0 && this.dropped.length === 0 && this.end === null;
   }
 
   add(request: Request): void {
-    this.added.set(requestKey(request.task, request.pos), request);
+    if (this.added.length === 0) this.added = [request];
+    else (this.added as Request[]).push(request);
   }
 
   /** Gives a request up; one that was made in this very turn leaves no trace. */
   drop(request: Request): void {
-    if (!this.added.delete(requestKey(request.task, request.pos))) this.dropped.push(request);
+    if (this.added.includes(request)) this.added = this.added.filter((candidate) => candidate !== request);
+    else this.dropped = [...this.dropped, request];
+  }
+
+  expose(name: string, text: Encoded): void {
+    this.exposed ??= new Map();
+    this.exposed.set(name, text);
   }
 
   /** The delta as JSON, with `begin` (the text of an `n` part) for the first turn of an instance. */
@@ -35,7 +46,7 @@ export class TurnDelta {
     if (begin !== undefined) text += `,"n":${begin}`;
     if (this.entries.length > 0) text += `,"j":[${this.entries.join(',')}]`;
     if (this.end === null) text += this.#requestsText();
-    if (this.exposed.size > 0) text += `,"e":{${[...this.exposed].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
+    if (this.exposed !== null) text += `,"e":{${[...this.exposed].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
     if (this.end !== null) text += `,"z":["${this.end.status}",${this.end.text}]`;
     return `${text}}`;
   }
@@ -43,11 +54,7 @@ export class TurnDelta {
   /** Needless at the end, which clears all requests. */
   #requestsText(): string {
     let text = '';
-    if (this.added.size > 0) {
-      const added: string[] = [];
-      for (const request of this.added.values()) added.push(requestText(request));
-      text += `,"p":[${added.join(',')}]`;
-    }
+    if (this.added.length > 0) text += `,"p":[${this.added.map(requestText).join(',')}]`;
     if (this.dropped.length > 0) text += `,"x":[${this.dropped.map((request) => `[${request.task},${request.pos}]`).join(',')}]`;
     return text;
   }

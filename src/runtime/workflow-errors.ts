@@ -1,5 +1,6 @@
 // What goes wrong inside a workflow: mistakes of its author, and what can happen to an instance while it runs.
 
+import type { ErrorData } from './error-data.js';
 import { RouseError } from './errors.js';
 
 // --- authoring mistakes told while a workflow runs (G15)
@@ -62,9 +63,8 @@ export class NondeterminismError extends RouseError {
   readonly requested: string;
   readonly where: string;
 
-  constructor(details: { instanceId: string; position: number; recorded: string; requested: string; where: string | null }) {
-    const { instanceId, position, recorded, requested } = details;
-    const where = details.where ?? 'no line: the code ended';
+  constructor(details: { instanceId: string; position: number; recorded: string; requested: string; where: string }) {
+    const { instanceId, position, recorded, requested, where } = details;
     super(
       `Instance "${instanceId}" diverged at journal entry ${position}: recorded ${recorded}, the code now asks ${requested} (${where}). ` +
         'Move clocks, random numbers and I/O into step(), or put the code back and start new instances with a new version; then retry().',
@@ -154,9 +154,9 @@ export class WorkflowFailedError extends RouseError {
   readonly code = 'WORKFLOW_FAILED';
   readonly instanceId: string;
   readonly workflow: string;
-  readonly error: { readonly name: string; readonly message: string };
+  readonly error: ErrorData;
 
-  constructor(instanceId: string, workflow: string, error: { readonly name: string; readonly message: string }) {
+  constructor(instanceId: string, workflow: string, error: ErrorData) {
     super(`Workflow "${workflow}" (instance "${instanceId}") ended with ${error.name}: ${error.message}`, { cause: error });
     this.instanceId = instanceId;
     this.workflow = workflow;

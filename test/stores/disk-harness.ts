@@ -1,4 +1,4 @@
-// What the tests of the JSON store share: directories of their own, crashes, and a disk whose calls can fail.
+// What the tests of the JSON store share: directories of their own, crashes, and a disk that can be held still.
 
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -81,93 +81,4 @@ export class PausableDisk {
       if (this.#underWay === 0) this.#onStill?.();
     }
   }
-}
-
-export type DiskCall = keyof FileSystem;
-
-/** Decides what a call does: nothing for the real thing, an error code to fail, or a count of bytes to write and no more. */
-export type Fault = (call: DiskCall, subject: string) => string | number | undefined;
-
-/** The disk of this machine, failing where the test says so. Subjects are paths, also of open files. */
-export function faultyFileSystem(fault: Fault): FileSystem {
-  const paths = new Map<number, string>();
-  const real = nodeFileSystem;
-  const check = (call: DiskCall, subject: string): number | undefined => {
-    const outcome = fault(call, subject);
-    if (typeof outcome === 'string') throw Object.assign(new Error(`${outcome}: ${call} '${subject}'`), { code: outcome });
-    return outcome;
-  };
-  const pathOf = (file: number): string => paths.get(file) ?? '';
-  return {
-    async makeDirectory(path) {
-      check('makeDirectory', path);
-      await real.makeDirectory(path);
-    },
-    async list(path) {
-      check('list', path);
-      return real.list(path);
-    },
-    async open(path, mode) {
-      check('open', path);
-      const file = await real.open(path, mode);
-      paths.set(file, path);
-      return file;
-    },
-    openSync(path) {
-      check('openSync', path);
-      const file = real.openSync(path);
-      paths.set(file, path);
-      return file;
-    },
-    close: (file) => real.close(file),
-    closeSync: (file) => real.closeSync(file),
-    async size(file) {
-      check('size', pathOf(file));
-      return real.size(file);
-    },
-    async read(file, into, position) {
-      check('read', pathOf(file));
-      return real.read(file, into, position);
-    },
-    readSync(file, into, position) {
-      check('readSync', pathOf(file));
-      return real.readSync(file, into, position);
-    },
-    write(file, data, position, done) {
-      try {
-        const count = check('write', pathOf(file));
-        real.write(file, count === undefined ? data : data.subarray(0, count), position, done);
-      } catch (error) {
-        setImmediate(() => done(error as Error, 0));
-      }
-    },
-    sync(file, done) {
-      try {
-        check('sync', pathOf(file));
-        real.sync(file, done);
-      } catch (error) {
-        setImmediate(() => done(error as Error));
-      }
-    },
-    async truncate(file, size) {
-      check('truncate', pathOf(file));
-      await real.truncate(file, size);
-    },
-    async syncDirectory(path) {
-      check('syncDirectory', path);
-      await real.syncDirectory(path);
-    },
-    async rename(from, to) {
-      check('rename', to);
-      await real.rename(from, to);
-    },
-    async link(from, to) {
-      check('link', to);
-      await real.link(from, to);
-    },
-    async remove(path) {
-      check('remove', path);
-      await real.remove(path);
-    },
-  };
 }

@@ -7,7 +7,7 @@ async function makeStore(logBytesMin: number) {
   const disk = new PausableDisk();
   const make = (path: string) => createJsonStore(path, { fileSystem: disk.fileSystem, logBytesMin });
   const crash = async () => make(await disk.whileStill(() => copyCrashed(directory)));
-  return { store: make(directory), crash, dispose: async () => {} };
+  return { store: make(directory), crash };
 }
 
 describeStoreContract('json store', () => makeStore(1_000_000));

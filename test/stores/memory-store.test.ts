@@ -6,7 +6,7 @@ import { begin, commit, openStore } from './store-harness.js';
 
 describeStoreContract('memory store', async () => {
   const store = memoryStore();
-  return { store, crash: async () => store, dispose: async () => {} };
+  return { store, crash: async () => store };
 });
 
 test('an append that was under way when the store was opened again changes nothing', async () => {

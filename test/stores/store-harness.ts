@@ -11,9 +11,26 @@ export interface LoggedLine {
 
 export class MemoryLogger implements Logger {
   readonly lines: LoggedLine[] = [];
+  readonly #waiting: { message: string; resolve: () => void }[] = [];
+
+  /** What a user would be told. */
+  get told(): LoggedLine[] {
+    return this.lines.filter((line) => line.level !== 'debug');
+  }
 
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void {
     this.lines.push({ level, message, fields });
+    for (const each of this.#waiting.splice(0)) {
+      if (message.includes(each.message)) each.resolve();
+      else this.#waiting.push(each);
+    }
+  }
+
+  /** Resolves with the next line that says this. */
+  next(message: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ message, resolve });
+    });
   }
 }
 

@@ -51,13 +51,18 @@ export interface CheckpointStart {
   readonly meta: Meta;
   /** Bytes of log that are not in the checkpoint. */
   readonly logBytes: number;
-  /** Begin a checkpoint when there are so many at least. */
-  readonly logBytesMin: number;
+  readonly bounds: LogBounds;
+}
+
+/** How long the log may become before a checkpoint begins: half the last one's bytes, within these bounds. */
+export interface LogBounds {
+  readonly min: number;
+  readonly max: number;
 }
 
 export class Checkpointer {
   readonly #parts: CheckpointParts;
-  readonly #logBytesMin: number;
+  readonly #bounds: LogBounds;
   #generation: number;
   /** Bytes of the log up to the checkpoint; below zero for what was there before it was opened. */
   #checkpointedBytes: number;
@@ -66,11 +71,11 @@ export class Checkpointer {
   #running: Promise<void> | null = null;
   #count = 0;
 
-  constructor(parts: CheckpointParts, { meta, logBytes, logBytesMin }: CheckpointStart) {
+  constructor(parts: CheckpointParts, { meta, logBytes, bounds }: CheckpointStart) {
     this.#parts = parts;
     this.#generation = meta.generation;
     this.#checkpointedBytes = -logBytes;
-    this.#logBytesMin = logBytesMin;
+    this.#bounds = bounds;
     this.#tableBytes = parts.tables.bytes;
   }
 
@@ -107,7 +112,7 @@ export class Checkpointer {
   }
 
   #threshold(): number {
-    return Math.max(this.#logBytesMin, Math.min(limits.storeLogBytesMax, this.#tableBytes / 2));
+    return Math.max(this.#bounds.min, Math.min(this.#bounds.max, this.#tableBytes / 2));
   }
 
   #onFailure(error: unknown): void {
@@ -144,6 +149,7 @@ export class Checkpointer {
       this.#tableBytes = tables.bytes;
       this.#count += 1;
       await this.#removeReplaced(logFrom);
+      this.#parts.logger.log('debug', 'The store wrote a checkpoint.', { generation: meta.generation, logFrom, bytes: this.#tableBytes });
     } finally {
       tables.freeze(false);
     }

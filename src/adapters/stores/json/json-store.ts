@@ -14,7 +14,7 @@ import type { MailboxRecord } from '../../../runtime/mailbox-record.js';
 import type { Commit, Logger, OpenStore, Recovery, StoreOpenOptions, StorePort } from '../../../runtime/ports.js';
 import type { InstanceRecord } from '../../../runtime/record.js';
 import { StoreFailedError, StoreUnavailableError } from '../../../runtime/store-errors.js';
-import { Checkpointer, type StoreDirectories } from './checkpoint.js';
+import { Checkpointer, type LogBounds, type StoreDirectories } from './checkpoint.js';
 import { codeOf, messageOf } from './durable-file.js';
 import { FileCache } from './file-cache.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
@@ -37,8 +37,9 @@ export function jsonStore(directory: string): StorePort {
 
 export interface JsonStoreSettings {
   readonly fileSystem?: FileSystem;
-  /** Log behind a checkpoint before the next one begins. */
+  /** Log behind a checkpoint before the next one begins: see limits. */
   readonly logBytesMin?: number;
+  readonly logBytesMax?: number;
 }
 
 /** The store on another disk, or with other habits: for tests. */
@@ -50,12 +51,12 @@ class JsonStore implements StorePort {
   readonly kind = 'json';
   readonly #directories: StoreDirectories;
   readonly #fs: FileSystem;
-  readonly #logBytesMin: number;
+  readonly #logBytes: LogBounds;
 
-  constructor(root: string, { fileSystem = nodeFileSystem, logBytesMin = limits.storeLogBytesMin }: JsonStoreSettings) {
+  constructor(root: string, { fileSystem = nodeFileSystem, logBytesMin, logBytesMax }: JsonStoreSettings) {
     this.#directories = { root, log: join(root, 'log'), shards: join(root, 'shards') };
     this.#fs = fileSystem;
-    this.#logBytesMin = logBytesMin;
+    this.#logBytes = { min: logBytesMin ?? limits.storeLogBytesMin, max: logBytesMax ?? limits.storeLogBytesMax };
   }
 
   async open({ logger }: StoreOpenOptions): Promise<OpenStore> {
@@ -82,7 +83,7 @@ class JsonStore implements StorePort {
       const { tables, log, meta, logBytes } = recovered;
       const checkpointer = new Checkpointer(
         { ...parts, tables, log, betweenAppends: (task) => gate.run(task) },
-        { meta, logBytes, logBytesMin: this.#logBytesMin },
+        { meta, logBytes, bounds: this.#logBytes },
       );
       return new OpenJsonStore({ recovered, lock, cache, checkpointer, gate, logger });
     } catch (error) {
@@ -177,7 +178,18 @@ class OpenJsonStore implements OpenStore {
     await this.#gate.run(() => this.#seal());
     await this.#log.close().catch(() => {});
     this.#cache.close();
-    await this.#lock.release();
+    await this.#release();
+  }
+
+  /** A lock that stays is taken over once this process has ended. */
+  async #release(): Promise<void> {
+    try {
+      await this.#lock.release();
+    } catch (error) {
+      this.#logger.log('warn', 'The store could not give its lock back: nobody else can open it while this process lives.', {
+        error: messageOf(error),
+      });
+    }
   }
 
   /** Without a seal the next opening takes this one for crashed, which costs it little. */

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { StoreLockedError } from '../../../runtime/store-errors.js';
 import { codeOf, nonce, readWhole, syncFile, temporaryName, writeAll } from './durable-file.js';
 import type { FileSystem } from './file-system.js';
-import { identifySelf, livenessOf, type ProcessIdentity } from './process-identity.js';
+import { identifySelf, type Liveness, livenessOf, type ProcessIdentity } from './process-identity.js';
 
 const lockName = 'lock';
 const attemptsMax = 100;
@@ -57,7 +57,11 @@ export class Lock {
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       if (await taker.take()) return new Lock(fs, taker.path, taker.self.token);
     }
-    throw new StoreLockedError(directory, null, 'Others take it and give it back all the time. Give this process another directory.');
+    throw new StoreLockedError(
+      directory,
+      taker.claimant,
+      'It is being taken over right now. Try again, or give this process another directory.',
+    );
   }
 
   /** Gives the store back. */
@@ -70,6 +74,8 @@ export class Lock {
 class Taker {
   readonly path: string;
   readonly self: Holder = { ...identifySelf(), token: nonce() };
+  /** Who was taking it over when we last looked. */
+  claimant: number | null = null;
   readonly #fs: FileSystem;
   readonly #directory: string;
 
@@ -82,42 +88,46 @@ class Taker {
   /** Resolves false when somebody else was faster, and has to be looked at. */
   async take(): Promise<boolean> {
     const holder = await this.#readHolder(this.path);
-    if (holder === undefined) return this.#make(this.path);
-    this.#refuseUnlessDead(holder);
-
-    const claim = await this.#findFreeClaim(holder);
-    if (!(await this.#make(claim))) return false;
-    const replaced = await this.#replaceDead(holder);
-    await this.#fs.remove(claim).catch(() => {});
-    return replaced;
-  }
-
-  /** The claim on the dead holder; on its claimant, if that died with the claim in hand; and so on. */
-  async #findFreeClaim(holder: Holder): Promise<string> {
-    for (let dead = holder; ; ) {
-      const claim = `${this.path}.${dead.token}.claim`;
-      const claimant = await this.#readHolder(claim);
-      if (claimant === undefined) return claim;
-      this.#refuseUnlessDead(claimant);
-      dead = claimant;
-    }
-  }
-
-  async #replaceDead(dead: Holder): Promise<boolean> {
-    const temporary = await this.#write();
+    if (holder !== undefined) this.#refuse(holder, livenessOf(holder, this.self));
+    const claim = holder && (await this.#findFreeClaim(holder));
+    if (claim === null) return false;
+    const temporary = join(this.#directory, temporaryName(lockName));
+    await this.#writeTo(temporary);
     try {
-      const current = await this.#readHolder(this.path);
-      if (current?.token !== dead.token) return false;
-      await this.#fs.rename(temporary, this.path);
-      return true;
+      if (claim === undefined) return await this.#make(temporary, this.path);
+      if (!(await this.#make(temporary, claim))) return false;
+      const replaced = await this.#replaceDead(holder, temporary);
+      await this.#fs.remove(claim).catch(() => {});
+      return replaced;
     } finally {
       await this.#fs.remove(temporary).catch(() => {});
     }
   }
 
-  /** Makes a file that names this process. Resolves false when there is one. */
-  async #make(path: string): Promise<boolean> {
-    const temporary = await this.#write();
+  /** The claim on the dead holder; on its claimant, if that died with the claim in hand; and so on. Null while a living one has it. */
+  async #findFreeClaim(holder: Holder): Promise<string | null> {
+    for (let dead = holder; ; ) {
+      const claim = `${this.path}.${dead.token}.claim`;
+      const claimant = await this.#readHolder(claim);
+      if (claimant === undefined) return claim;
+      const liveness = livenessOf(claimant, this.self);
+      this.claimant = claimant.pid;
+      if (liveness === 'alive') return null;
+      this.#refuse(claimant, liveness);
+      dead = claimant;
+    }
+  }
+
+  /** With the claim in hand nobody else can replace this lock; but it may have been replaced before (L1). */
+  async #replaceDead(dead: Holder | undefined, temporary: string): Promise<boolean> {
+    const current = await this.#readHolder(this.path);
+    if (current === undefined || current.token !== dead?.token) return false;
+    await this.#fs.rename(temporary, this.path);
+    return true;
+  }
+
+  /** Gives our file this name, too. Resolves false when the name is taken. */
+  async #make(temporary: string, path: string): Promise<boolean> {
     try {
       await this.#fs.link(temporary, path);
       return true;
@@ -126,8 +136,6 @@ class Taker {
       if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOENT') return false;
       if (cannotLink.has(codeOf(error) ?? '')) return await this.#makeWithoutLink(path);
       throw error;
-    } finally {
-      await this.#fs.remove(temporary).catch(() => {});
     }
   }
 
@@ -139,12 +147,6 @@ class Taker {
       if (codeOf(error) === 'EEXIST') return false;
       throw error;
     }
-  }
-
-  async #write(): Promise<string> {
-    const path = join(this.#directory, temporaryName(lockName));
-    await this.#writeTo(path);
-    return path;
   }
 
   async #writeTo(path: string): Promise<void> {
@@ -169,8 +171,7 @@ class Taker {
     return holder;
   }
 
-  #refuseUnlessDead(holder: Holder): void {
-    const liveness = livenessOf(holder, this.self);
+  #refuse(holder: Holder, liveness: Liveness): void {
     if (liveness === 'dead') return;
     const whatToDo =
       liveness === 'alive'

@@ -5,7 +5,8 @@
 //   V1. Nothing but the lock is written before meta, shards and log have been read and found right.
 //   V2. Only files that this store would have made itself are removed: its temporary files, shards that the checkpoint
 //       does not name, segments that are not needed.
-//   V3. When a store is open, its log is synced and says so: nobody is told of what a power cut could still take.
+//   V3. When a store is open, what was read of it is synced, log and names: nobody is told of what a power cut could
+//       still take, and nothing is removed because of it.
 
 import { join } from 'node:path';
 import { limits } from '../../../runtime/limits.js';
@@ -49,12 +50,13 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   const shardNames = await listOrNone(fs, directories.shards);
   const segments = findSegments(await listOrNone(fs, directories.log));
   const tables = new Tables(cache, directories.log, meta);
+  if (stored === undefined) assertNew(metaFile.path, segments.at(0)?.firstSeq ?? 1, shardNames);
 
   await loadShards(parts, tables.instances, meta.instance);
   await loadShards(parts, tables.mailboxes, meta.mailbox);
   const end = await readLog(parts, meta, segments, tables);
-  if (stored === undefined) assertNew(metaFile.path, end, shardNames);
-  else assertLogReaches(directories.log, segments, end, tables);
+  if (stored === undefined) assertNew(metaFile.path, end.nextSeq, shardNames);
+  else assertLogReaches(end, tables, join(directories.log, end.active?.segment.name ?? toSegment(meta.logFrom).name));
   tables.standAt(end.nextSeq - 1);
 
   await fs.makeDirectory(directories.log);
@@ -63,6 +65,8 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   const log = await Log.open(fs, directories.log, { nextSeq: end.nextSeq, active: end.active });
   try {
     if (stored === undefined) await metaFile.write(meta);
+    // What was read may be a rename that a power cut could still take back: then what it replaced is needed again.
+    else await syncNames(fs, directories.root);
     await removeLeftovers(parts, tables, meta);
   } catch (error) {
     await log.close().catch(() => {});
@@ -74,7 +78,9 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
 
 /** Several at a time: a shard is small, and each costs the disk a few turns. */
 async function loadShards<R>({ fs, directories }: RecoveryParts, table: ShardTable<R>, generations: readonly number[]): Promise<void> {
-  const places = generations.map((generation, shard) => ({ table: table.codec.table, shard, generation })).filter((place) => place.generation > 0);
+  const places = generations
+    .map((generation, shard) => ({ table: table.codec.table, shard, generation }))
+    .filter((place) => place.generation > 0);
   for (let start = 0; start < places.length; start += limits.storeLoadsMax) {
     const some = places.slice(start, start + limits.storeLoadsMax);
     const loaded = await Promise.all(some.map((place) => ShardFile.load(fs, directories.shards, place)));
@@ -84,22 +90,20 @@ async function loadShards<R>({ fs, directories }: RecoveryParts, table: ShardTab
 
 async function readLog({ fs, directories }: RecoveryParts, meta: Meta, segments: readonly Segment[], tables: Tables): Promise<LogEnd> {
   const needed = segments.filter((segment) => segment.firstSeq >= meta.logFrom);
-  if (segments.length > 0 && needed[0]?.firstSeq !== meta.logFrom) {
+  if (needed[0]?.firstSeq !== meta.logFrom && meta !== emptyMeta) {
     throw new StoreCorruptError(join(directories.log, toSegment(meta.logFrom).name), 0, 'the file is missing');
   }
   return scanLog(fs, directories.log, needed, (seq, changes) => tables.recover(seq, changes));
 }
 
-/** Without meta.json there is a store only if its making was interrupted. */
-function assertNew(metaPath: string, end: LogEnd, shardNames: readonly string[]): void {
-  if (end.nextSeq === 1 && !shardNames.some(isShardName)) return;
+/** Without meta.json there is a store only if its making was interrupted: then it has no commit. */
+function assertNew(metaPath: string, seq: number, shardNames: readonly string[]): void {
+  if (seq === 1 && !shardNames.some(isShardName)) return;
   throw new StoreCorruptError(metaPath, 0, 'the file is missing, though the store has data');
 }
 
 /** A checkpoint holds durable commits only, so a log that ends before it has lost some. */
-function assertLogReaches(logDirectory: string, segments: readonly Segment[], end: LogEnd, tables: Tables): void {
-  const path = join(logDirectory, segments.at(-1)?.name ?? toSegment(1).name);
-  if (segments.length === 0) throw new StoreCorruptError(path, 0, 'the file is missing');
+function assertLogReaches(end: LogEnd, tables: Tables, path: string): void {
   let upTo = 0;
   for (const shard of [...tables.instances.shards, ...tables.mailboxes.shards]) upTo = Math.max(upTo, shard.upTo);
   if (end.nextSeq > upTo) return;

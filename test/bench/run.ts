@@ -1,0 +1,98 @@
+// The benchmarks: npm run bench [-- name...] [-- --rounds 3] [-- --json file] [-- --directory folder]
+// Prints one JSON line for each measurement, and tables at the end. Each figure stands beside a floor that was measured
+// in the same run, the two sides taking turns; ratios can be compared between machines, times cannot.
+//
+//   --directory   where stores and the floor's files are put: the disk that is measured. Default: the temporary folder.
+//   --cpu-prof    a folder for CPU profiles, one for each process.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Bench, type Benchmark, isMet, type Report } from './benchmark.js';
+import { build } from './build.js';
+import { eventLatency, eventOnFloor, eventOnRuntime } from './event.js';
+import { memory, memoryOnFloor, memoryOnRuntime } from './memory.js';
+import { type AnyRole, openRole, play } from './role.js';
+import { sleepers } from './sleepers.js';
+import { readingFloor, sleepersFill, sleepersRestart, sleepersWake, wakingFloor } from './sleepers-sides.js';
+import { steps } from './steps.js';
+import { cycleOnRuntime, stepsOnFloor, stepsOnRuntime } from './steps-sides.js';
+import { toTables } from './table.js';
+
+const benchmarks: readonly Benchmark[] = [steps, eventLatency, sleepers, memory];
+const roles: readonly AnyRole[] = [
+  ...[stepsOnRuntime, cycleOnRuntime, stepsOnFloor, eventOnRuntime, eventOnFloor, memoryOnRuntime, memoryOnFloor],
+  ...[sleepersFill, sleepersRestart, sleepersWake, readingFloor, wakingFloor],
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '3' },
+    json: { type: 'string' },
+    directory: { type: 'string', default: tmpdir() },
+    'cpu-prof': { type: 'string' },
+    role: { type: 'string' },
+  },
+});
+
+if (values.role !== undefined) await play(values.role, roles);
+else await runAll();
+
+async function runAll(): Promise<void> {
+  const chosen = choose(positionals);
+  const rounds = Number(values.rounds);
+  if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number from 1.');
+  const folder = mkdtempSync(join(resolve(values.directory), 'rouse-bench-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+  note('building ...');
+  const compiled = join(folder, 'compiled');
+  mkdirSync(compiled);
+  const bench = toBench(folder, build(compiled), rounds);
+  const environment = { node: process.version, processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, load: loadavg()[0] };
+  console.log(JSON.stringify({ environment, rounds }));
+
+  const reports: Report[] = [];
+  for (const benchmark of chosen) {
+    for (const report of await benchmark.run(bench)) {
+      reports.push(report);
+      console.log(toLine(report));
+    }
+  }
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ environment, reports }, null, 2)}\n`);
+  console.log(`\n${toTables(reports)}\n`);
+  console.log(`Node ${process.version}, ${environment.cores} x ${environment.processor}. Medians; each pair of turns gives one ratio.`);
+}
+
+function choose(names: readonly string[]): readonly Benchmark[] {
+  const known = benchmarks.map((benchmark) => benchmark.name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`There is no benchmark ${unknown}; there are ${known.join(', ')}.`);
+  return names.length === 0 ? benchmarks : benchmarks.filter((benchmark) => names.includes(benchmark.name));
+}
+
+function toBench(folder: string, entry: string, rounds: number): Bench {
+  const profiles = values['cpu-prof'];
+  const execArgv = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profiles)}`];
+  let directories = 0;
+  return {
+    rounds,
+    open: (role, input) => openRole(role, input, { entry, execArgv }),
+    directory: () => join(folder, `data-${++directories}`),
+    note,
+  };
+}
+
+/** Notes go to stderr: what stands on stdout can be read by a program. */
+function note(text: string): void {
+  console.error(`  ${text}`);
+}
+
+function toLine({ rows: _rows, aims, ...rest }: Report): string {
+  return JSON.stringify({ ...rest, aims: aims.map((aim) => ({ ...aim, met: isMet(aim) })) }, (_key, value: unknown) =>
+    typeof value === 'number' ? Number(value.toPrecision(5)) : value,
+  );
+}
