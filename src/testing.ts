@@ -116,6 +116,8 @@ class TestWorld {
       advance: (duration: Duration) => this.#advance(toMs(duration, 'advance()')),
       runUntilIdle: () => this.#settle(),
       setClock: (at: number) => this.#setClock(at),
+      stop: (given?: { grace?: Duration | undefined }) => this.#stop(core, given),
+      [Symbol.asyncDispose]: () => this.#stop(core, undefined),
       crash: (changes: { workflows?: RuntimeOptions['workflows'] | undefined } = {}) =>
         this.#crash(changes.workflows ?? this.#options.workflows),
     };
@@ -131,8 +133,22 @@ class TestWorld {
   }
 
   async #crash(workflows: RuntimeOptions['workflows']): Promise<TestRuntime> {
-    this.#core?.abandon();
+    await this.#core?.crash();
     return this.open(workflows);
+  }
+
+  /** Stops the runtime; its grace for steps under way passes in virtual time. */
+  async #stop(core: RuntimeCore, given: { grace?: Duration | undefined } | undefined): Promise<void> {
+    let isStopped = false;
+    const stopped = core.stop(given).finally(() => {
+      isStopped = true;
+    });
+    await this.#settle();
+    for (let next = this.#clock.nextAt; !isStopped && next !== undefined; next = this.#clock.nextAt) {
+      this.#clock.moveTo(next);
+      await this.#settle();
+    }
+    await stopped;
   }
 
   async #setClock(at: number): Promise<void> {

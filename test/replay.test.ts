@@ -219,15 +219,19 @@ const scripts: Readonly<Record<string, { workflows: readonly AnyWorkflow[]; acti
     workflows: [tasks],
     actions: [
       starting(tasks, 't'),
-      ...[3, 4].map((n): Action => (runtime) => runtime.send('t', count, { n }, { id: `n${n}` })),
+      ...[3, 4].map(
+        (n): Action =>
+          (runtime) =>
+            runtime.send('t', count, { n }, { id: `n${n}` }),
+      ),
       until(DAY),
       (runtime) => runtime.send('t', count, { n: 0 }, { id: 'end' }),
     ],
   },
-  'compensations': { workflows: [saga], actions: [starting(saga, 'b'), until(DAY)] },
-  'children': { workflows: [family, child], actions: [starting(family, 'f'), until(DAY)] },
+  compensations: { workflows: [saga], actions: [starting(saga, 'b'), until(DAY)] },
+  children: { workflows: [family, child], actions: [starting(family, 'f'), until(DAY)] },
   'instances that talk': { workflows: [talker, listener], actions: [starting(listener, 'listener'), starting(talker, 'talker')] },
-  'callbacks': {
+  callbacks: {
     workflows: [paying],
     actions: [
       starting(paying, 'c'),
@@ -259,9 +263,12 @@ describe.each(Object.entries(scripts))('%s', (_name, script) => {
 describe('at recovery', () => {
   test('a step that something overdue asks for is started once, beside one that was in flight', async () => {
     const calls: string[] = [];
-    const hanging = new Promise<void>(() => {});
+    const hang = () => {
+      calls.push('in flight');
+      return new Promise<void>(() => {});
+    };
     const both = workflow('both', function* () {
-      yield* spawn(() => counted('in flight', () => (calls.push('in flight'), hanging)));
+      yield* spawn(() => counted('in flight', hang));
       yield* sleep('1 hour');
       yield* counted('overdue', () => calls.push('overdue'));
       yield* sleep('1 hour');

@@ -179,11 +179,12 @@ export class RuntimeCore implements Runtime {
   }
 
   /** Lets go of everything as a crash would: nothing is flushed, nobody is told. */
-  abandon(): void {
+  async crash(): Promise<void> {
     this.#stopped ??= Promise.resolve();
     this.#world.isStopping = true;
     this.#world.committer.abandon();
     this.#supervisor.stop();
+    await this.#world.store.crash();
   }
 
   async #stop(graceMs: number): Promise<void> {

@@ -35,7 +35,7 @@ export function divergence(found: {
     position,
     recorded: recorded === null ? 'nothing more' : describe(recorded, withPlace),
     requested: asked === null ? (found.hasEnded ? 'nothing: the body has ended' : 'nothing') : describe(asked, withPlace),
-    where: found.where ?? (found.hasEnded ? 'no line: the body has ended' : 'no line is known'),
+    where: found.where ?? (found.hasEnded ? 'no line: the code ended' : 'no line is known'),
   });
 }
 

@@ -130,7 +130,8 @@ export class Execution implements Performer {
 
   perform(task: TaskNode, yielded: unknown): Outcome | Wait {
     if (!(yielded instanceof EffectRequest)) return fail(notAnEffect(yielded, task, this.instanceId));
-    const { body, where } = yielded;
+    const { body } = yielded;
+    const where = yielded.where ?? task.where;
     const pos = task.pos++;
     if ((this.#replay?.cursor ?? this.#journalLength) >= limits.journalEntriesMax)
       return fail(new JournalFullError(this.instanceId, limits.journalEntriesMax));

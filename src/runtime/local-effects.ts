@@ -18,13 +18,13 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
       return succeed(undefined);
     case 'spawn':
       if (execution.scheduler.tasks.size >= limits.tasksMax) return fail(tooManyTasks(execution.instanceId));
-      return succeed(new TaskHandle(execution, execution.scheduler.spawn(body.body, task, null)));
+      return succeed(new TaskHandle(execution, execution.scheduler.spawn(body.body, task)));
     case 'join':
     case 'cancelTask':
       return performOnTask(execution, task, body);
     case 'all':
     case 'race':
-      return performGroup(execution, task, body);
+      return performGroup(execution, task, body, where);
     case 'timeout':
     case 'callback':
       return performBeside(execution, task, execution.openRequest(task, pos, body, where), body);
@@ -115,7 +115,7 @@ function waitForEnd(execution: Execution, target: TaskNode, task: TaskNode): Wai
   };
 }
 
-function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all' | 'race'>): Outcome | Wait {
+function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all' | 'race'>, where: string | null): Outcome | Wait {
   if (body.operations.length === 0) return succeed(body.keys === null ? [] : {});
   const bodies = body.operations.map((operation) => () => operation);
   return beginGroup(execution, task, body.kind, {
@@ -123,13 +123,20 @@ function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all'
     keys: body.keys,
     bodies,
     ownRequest: null,
+    where,
   });
 }
 
 /** Groups of one member and a request beside it: an operation and its deadline, a submission and its answer. */
 function performBeside(execution: Execution, task: TaskNode, request: OpenRequest, body: EffectOf<'timeout' | 'callback'>): Wait {
   const member = body.kind === 'timeout' ? () => body.operation : () => submission(body, () => request.data.token ?? '');
-  const group = beginGroup(execution, task, body.kind, { what: request.what, keys: null, bodies: [member], ownRequest: request });
+  const group = beginGroup(execution, task, body.kind, {
+    what: request.what,
+    keys: null,
+    bodies: [member],
+    ownRequest: request,
+    where: request.where,
+  });
   request.group = group;
   return group;
 }
@@ -149,10 +156,16 @@ function beginGroup(
   execution: Execution,
   task: TaskNode,
   policy: Policy,
-  options: { what: string; keys: readonly string[] | null; bodies: readonly (() => Operation<unknown>)[]; ownRequest: OwnRequest | null },
+  options: {
+    what: string;
+    keys: readonly string[] | null;
+    bodies: readonly (() => Operation<unknown>)[];
+    ownRequest: OwnRequest | null;
+    where: string | null;
+  },
 ): Group {
   const group = new Group(execution.scheduler, task, { policy, what: options.what, keys: options.keys });
-  const members = options.bodies.map((body) => execution.scheduler.spawn(body, null, group));
+  const members = options.bodies.map((body) => execution.scheduler.spawn(body, null, { group, where: options.where }));
   group.begin(members, options.ownRequest);
   return group;
 }

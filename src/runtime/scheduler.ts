@@ -28,6 +28,12 @@ export interface Performer {
   log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void;
 }
 
+/** Of a member of a group: the group, and where the workflow asked for it, when that is known. */
+export interface Membership {
+  readonly group: TaskOwner;
+  readonly where: string | null;
+}
+
 const DEADLOCKS_MAX = 10;
 
 export class Scheduler {
@@ -52,8 +58,8 @@ export class Scheduler {
   }
 
   /** Adds a task that is run when its spawner waits. */
-  spawn(body: () => Operation<unknown>, scope: TaskNode | null, group: TaskOwner | null): TaskNode {
-    const task = this.#create(body, scope, group);
+  spawn(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null = null): TaskNode {
+    const task = this.#create(body, scope, membership);
     if (scope !== null) {
       scope.children ??= new Set();
       scope.children.add(task);
@@ -90,12 +96,13 @@ export class Scheduler {
       .map((task) => `${task.title} waits for ${task.wait?.what ?? 'the end of its tasks'}`);
   }
 
-  #create(body: () => Operation<unknown>, scope: TaskNode | null, group: TaskOwner | null): TaskNode {
+  #create(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null): TaskNode {
     const task = new TaskNode({
       id: this.#nextId++,
       instanceId: this.#performer.instanceId,
       scope,
-      group,
+      group: membership?.group ?? null,
+      where: membership?.where ?? null,
       body,
       log: (node, level, message, fields) => this.#performer.log(node, level, message, fields),
     });

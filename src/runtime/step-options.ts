@@ -22,7 +22,7 @@ export interface RetryPolicy {
   delay?: Duration | undefined;
   /** By which the delay grows with each attempt. Default 2. */
   factor?: number | undefined;
-  /** Bound of the delay. Default 5 minutes. */
+  /** Bound of the delay. Default 5 minutes, or `delay` where that is longer. */
   maxDelay?: Duration | undefined;
   /** Whether this error is worth another attempt. Default: all but NonRetryableError. */
   retryable?: ((error: { name: string; message: string; code?: string }) => boolean) | undefined;
@@ -69,7 +69,7 @@ export function nextDelayMs(options: StepOptions | undefined, failed: number, er
   if (failed >= (retry?.attempts ?? DEFAULT_ATTEMPTS)) return null;
   if (retry?.retryable?.(toRetryable(error)) === false) return null;
   const base = retry?.delay === undefined ? DEFAULT_DELAY_MS : toMs(retry.delay);
-  const bound = retry?.maxDelay === undefined ? DEFAULT_MAX_DELAY_MS : toMs(retry.maxDelay);
+  const bound = retry?.maxDelay === undefined ? Math.max(DEFAULT_MAX_DELAY_MS, base) : toMs(retry.maxDelay);
   const delay = Math.min(bound, base * (retry?.factor ?? DEFAULT_FACTOR) ** (failed - 1));
   return Math.ceil(delay / 2 + (delay / 2) * random);
 }

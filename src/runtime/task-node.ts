@@ -45,6 +45,8 @@ export class TaskNode implements TaskContext {
   /** The task that spawned it, which ends only after it. */
   readonly scope: TaskNode | null;
   readonly group: TaskOwner | null;
+  /** Of a group's member: the line that asked for the group. */
+  readonly where: string | null;
   readonly #log: (task: TaskNode, level: LogLevel, message: string, fields: object | undefined) => void;
   body: (() => Operation<unknown>) | null;
   iterator: Iterator<unknown, unknown, unknown> | null = null;
@@ -75,6 +77,7 @@ export class TaskNode implements TaskContext {
     instanceId: string;
     scope: TaskNode | null;
     group: TaskOwner | null;
+    where: string | null;
     body: () => Operation<unknown>;
     log: (task: TaskNode, level: LogLevel, message: string, fields: object | undefined) => void;
   }) {
@@ -82,6 +85,7 @@ export class TaskNode implements TaskContext {
     this.instanceId = options.instanceId;
     this.scope = options.scope;
     this.group = options.group;
+    this.where = options.where;
     this.body = options.body;
     this.#log = options.log;
   }

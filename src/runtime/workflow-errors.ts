@@ -157,7 +157,7 @@ export class WorkflowFailedError extends RouseError {
   readonly error: ErrorData;
 
   constructor(instanceId: string, workflow: string, error: ErrorData) {
-    super(`Workflow "${workflow}" (instance "${instanceId}") ended with ${error.name}: ${error.message}`, { cause: error });
+    super(`Workflow "${workflow}" (instance "${instanceId}") ended with ${error.name}: ${error.message}`);
     this.instanceId = instanceId;
     this.workflow = workflow;
     this.error = error;

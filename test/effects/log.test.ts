@@ -1,7 +1,7 @@
 // log: a plain call inside workflows, written once, silent in replay.
 
 import { expect, test } from 'vitest';
-import { log, type LogLevel, type Operation, sleep, spawn, step, workflow } from '../../src/index.js';
+import { type LogLevel, log, type Operation, sleep, spawn, step, workflow } from '../../src/index.js';
 import { createTestRuntime, type TestRuntime } from '../../src/testing.js';
 
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];

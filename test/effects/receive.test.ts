@@ -45,7 +45,11 @@ describe('receive', () => {
   test('with a key it sleeps until an event is published under that key', async () => {
     const { runtime, instance } = await begin(() => receive(word, { key: 'k' }));
 
-    const deliveries = [await instance.send(word, 'direct'), await runtime.publish(word, 'l', 'other'), await runtime.publish(word, 'k', 'mine')];
+    const deliveries = [
+      await instance.send(word, 'direct'),
+      await runtime.publish(word, 'l', 'other'),
+      await runtime.publish(word, 'k', 'mine'),
+    ];
 
     expect(deliveries.map(({ status }) => status)).toEqual(['buffered', 'buffered', 'delivered']);
     await expect(instance.result()).resolves.toBe('mine');
@@ -203,13 +207,16 @@ describe('receiveAny', () => {
 
     const received = await instance.result();
     expect(received).toHaveLength(2);
-    expect(received).toEqual(expect.arrayContaining([{ key: 'count', value: { n: 1 } }, { key: 'word', value: 'one' }]));
+    expect(received).toEqual(
+      expect.arrayContaining([
+        { key: 'count', value: { n: 1 } },
+        { key: 'word', value: 'one' },
+      ]),
+    );
   });
 
   test('it may listen at one event under several keys', async () => {
-    const { runtime, instance } = await begin(() =>
-      receiveAny({ a: { event: word, key: 'a' }, b: { event: word, key: 'b' }, mine: word }),
-    );
+    const { runtime, instance } = await begin(() => receiveAny({ a: { event: word, key: 'a' }, b: { event: word, key: 'b' }, mine: word }));
 
     await runtime.publish(word, 'b', 'from b');
 

@@ -35,7 +35,7 @@ async function failureOfBody(body: () => Operation<unknown>) {
 const yields: Readonly<Record<string, { yielded: () => unknown; says: string[] }>> = {
   'a bare yield': { yielded: () => undefined, says: ['bare yield', 'yield*'] },
   'a promise': { yielded: () => Promise.resolve(1), says: ['a promise', "yield* step('name'"] },
-  'a thenable': { yielded: () => ({ then: () => {} }), says: ['a promise', "yield* step('name'"] },
+  'a thenable': { yielded: () => Object.fromEntries([['then', () => {}]]), says: ['a promise', "yield* step('name'"] },
   'an operation with yield': { yielded: () => sleep(1), says: ['an operation with yield', 'Write yield* in place of yield'] },
   'an activity with yield': { yielded: () => step('s', () => 1), says: ['an operation with yield', 'Write yield* in place of yield'] },
   'a generator with yield': { yielded: () => helper(), says: ['an operation with yield', 'Write yield* in place of yield'] },

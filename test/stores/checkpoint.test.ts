@@ -72,19 +72,22 @@ test('only shards that changed are written again', async () => {
 test('commits go on while a checkpoint is written, and nothing of them is lost or told twice', async () => {
   const disk = new MemoryDisk();
   const store = await open(disk, { logBytes: 20_000 });
-  await store.append(sleepers(400));
+  await store.append(sleepers(1_200));
+  let checked = 0;
   for (let turn = 1; turn <= 400; turn += 1) {
-    const id = `sleeper-${(turn * 7) % 400}`;
-    const expose = onInstance(id, { t: turn, e: { [`turn-${turn}`]: turn }, u: [[0, 1, { n: turn }]] });
-    const drop = turn % 5 === 0 ? [remove(begin(`sleeper-${(turn * 3) % 7}`)), begin(`sleeper-${(turn * 3) % 7}`, turn)] : [];
-    await store.append([
-      commit(expose, put('m', turn), ...(turn > 2 ? [take('m', turn - 2), forget('m', turn - 2)] : [])),
-      commit(...drop),
-    ]);
-    if (turn % 50 === 0) expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
+    const entry = onInstance(`sleeper-${(turn * 7) % 1_200}`, { t: turn, j: [[0, 1 + turn, 'inline', turn, 'now', 'now', null, turn]] });
+    const again = `sleeper-${(turn * 3) % 7}`;
+    const anew = turn % 5 === 0 ? [remove(begin(again)), begin(again, turn)] : [];
+    const events = [put('m', turn), ...(turn > 2 ? [take('m', turn - 2), forget('m', turn - 2)] : [])];
+    await store.append([...sleepers(5, 1_200 + turn * 5), commit(...anew, ...events), commit(entry)]);
+    const { checkpoints = 0 } = store.figures();
+    if (checkpoints === checked) continue;
+    checked = checkpoints;
+    expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
   }
 
-  expect(store.figures().checkpoints).toBeGreaterThan(1);
+  expect(checked).toBeGreaterThan(2);
+  expect(shardsOf(disk, 'instance').length).toBeGreaterThan(2);
   const before = describeStore(store);
   await store.close();
   expect(describeStore(await open(disk))).toBe(before);

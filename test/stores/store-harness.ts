@@ -96,14 +96,17 @@ export function headOf(record: InstanceRecord): InstanceRecord {
   return { ...record, input: null, output: null, error: null, exposed: new Map(), journal: [] };
 }
 
-/** All that a store has, in an order of its own. */
+/** All that a store has, in an order of its own; what it has twice is there twice. */
 export function contentsOf(store: OpenStore): Record<string, unknown> {
-  const heads = new Map([...store.instances()].map((head) => [head.id, head]));
-  const ids = [...heads.keys()].sort();
-  const addresses = [...store.mailboxes()].map((mailbox) => mailbox.address).sort();
+  const heads = [...store.instances()].sort((left, right) => compare(left.id, right.id));
+  const addresses = [...store.mailboxes()].map((mailbox) => mailbox.address).sort(compare);
   return {
-    heads: ids.map((id) => heads.get(id)),
-    instances: ids.map((id) => store.readInstance(id)),
+    heads,
+    instances: heads.map((head) => store.readInstance(head.id)),
     mailboxes: addresses.map((address) => store.readMailbox(address)),
   };
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
 }

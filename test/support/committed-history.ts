@@ -35,6 +35,7 @@ export class RecordingStore implements StorePort {
       readMailbox: (address) => opened.readMailbox(address),
       figures: () => opened.figures(),
       close: () => opened.close(),
+      crash: () => opened.crash(),
     };
   }
 }

@@ -99,6 +99,8 @@ export class GatedStore implements StorePort {
       },
       figures: () => inner.figures(),
       close: () => inner.close(),
+      crash: () => inner.crash(),
+      crash: () => inner.crash(),
     };
   }
 

@@ -95,6 +95,9 @@ class OpenMemoryStore implements OpenStore {
     return { instances: this.#rows.instances.size, mailboxes: this.#rows.mailboxes.size };
   }
 
+  /** Whoever opens it next takes it from us. */
+  async crash(): Promise<void> {}
+
   async close(): Promise<void> {
     if (this.#rows.owner === this) this.#rows.owner = null;
   }

@@ -95,6 +95,11 @@ export class Checkpointer {
     void this.run();
   }
 
+  /** Waits for the checkpoint that runs, if one does. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
   /** Waits for the checkpoint that runs, and writes a last one when that makes the next opening much shorter. */
   async finish(): Promise<void> {
     await this.#running;

@@ -166,11 +166,25 @@ class OpenJsonStore implements OpenStore {
     return this.#closing;
   }
 
+  crash(): Promise<void> {
+    this.#closing ??= this.#crash();
+    return this.#closing;
+  }
+
   async #append(commits: readonly Commit[]): Promise<void> {
     await this.#log.append(commits);
     this.#tables.apply(commits, this.#log.durableSeq);
     this.#batches += 1;
     this.#checkpointer.considerRun();
+  }
+
+  /** What is being written is waited for: it may be on disk or not, as after a crash. */
+  async #crash(): Promise<void> {
+    this.#log.fail(new StoreFailedError('it was let go of as in a crash'));
+    await this.#checkpointer.idle();
+    await this.#gate.run(() => this.#log.close().catch(() => {}));
+    this.#cache.close();
+    await this.#release();
   }
 
   async #close(): Promise<void> {
