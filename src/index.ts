@@ -141,6 +141,7 @@ export {
   StoreFormatError,
   StoreFullError,
   StoreLockedError,
+  StoreReadError,
   StoreUnavailableError,
   StoreWriteError,
 } from './runtime/store-errors.js';

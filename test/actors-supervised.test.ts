@@ -253,7 +253,7 @@ describe('passivation', () => {
     const gate = new Gate<string>();
     const busy = workflow('busy', function* () {
       bodyRuns++;
-      yield* spawn(() => sleep('1 year'));
+      yield* spawn(() => sleep('365 days'));
       const result = yield* step('work', () => gate.passed);
       yield* receive(word);
       return result;
@@ -315,7 +315,7 @@ describe('passivation', () => {
 describe('maxResident', () => {
   async function many(maxResident: number, body: () => Operation<unknown>) {
     const tested = workflow('tested', body);
-    const runtime = await createTestRuntime({ workflows: [tested], maxResident, passivateAfter: '1 year' });
+    const runtime = await createTestRuntime({ workflows: [tested], maxResident, passivateAfter: '365 days' });
     const instances = await Promise.all(Array.from({ length: 20 }, (_, index) => runtime.start(tested, undefined, { id: `i${index}` })));
     await runtime.runUntilIdle();
     return { runtime, instances };

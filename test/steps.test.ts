@@ -293,9 +293,7 @@ test('C6: after a clean stop nothing counts as interrupted', async () => {
   await world.start(slow, undefined, { id: 'a' });
 
   for (let n = 0; n < 15; n++) {
-    const stopped = world.stop({ grace: 0 });
-    await world.runUntilIdle();
-    await stopped;
+    await world.stop({ grace: 0 });
     world = await world.crash();
     await breathe();
   }

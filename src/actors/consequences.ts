@@ -77,7 +77,7 @@ export class Consequences {
   /** Takes up again what an instance has on disk and nobody would repeat: its first turn, a cancellation, its steps. */
   resume(slot: Slot): void {
     if (!slot.isActive || slot.stuck !== null) return;
-    const record = this.#world.store.readInstance(slot.id);
+    const record = this.#instances.read(slot);
     if (record?.status !== 'active') return;
     if (record.cancelAsked !== null) this.#cancelAsked(slot, record.cancelAsked.reason);
     else if (slot.requests.size === 0) this.beginBorn(slot);
@@ -139,25 +139,22 @@ export class Consequences {
 
   /** Runs the first turn of an instance whose beginning is on disk. */
   beginBorn(slot: Slot): void {
-    const record = this.#world.store.readInstance(slot.id);
-    if (record === undefined || !slot.isActive || slot.resident !== null) return;
+    if (!slot.isActive || slot.resident !== null) return;
     this.#world.inCommit(() => {
-      let workflow: ReturnType<World['workflow']>;
       try {
-        workflow = this.#world.workflow(slot.workflow, slot.version);
+        const workflow = this.#world.workflow(slot.workflow, slot.version);
+        const record = this.#instances.read(slot);
+        if (record !== undefined) this.#instances.begin(slot, workflow, JSON.stringify(record.input));
       } catch (error) {
         this.#instances.setStuck(slot, error);
-        return;
       }
-      this.#instances.begin(slot, workflow, JSON.stringify(record.input));
     });
   }
 
   /** Tells those who wait for a child what became of it. */
   tellParents(childId: string): void {
-    const record = this.#world.store.readInstance(childId);
-    const isOver = record !== undefined && record.status !== 'active';
-    if (!isOver) return;
+    const record = this.#read(childId);
+    if (record === undefined || record.status === 'active') return;
     for (const { slot, key } of [...(this.#world.childWaits.get(childId) ?? [])]) {
       this.#world.inCommit(() => {
         if (record.status === 'completed') this.#instances.settle(slot, key, 'ok', JSON.stringify(record.output));
@@ -189,6 +186,16 @@ export class Consequences {
     const waiters = slot.waiters ?? [];
     slot.waiters = null;
     for (const waiter of waiters) waiter.ended(end.status, end.text);
+  }
+
+  /** A record that cannot be read holds up whoever waits for it, until the next start, and nobody else. */
+  #read(instanceId: string): InstanceRecord | undefined {
+    try {
+      return this.#world.store.readInstance(instanceId);
+    } catch (error) {
+      this.#world.logger.log('error', `The record of instance "${instanceId}" cannot be read.`, { instanceId, error });
+      return undefined;
+    }
   }
 
   #putDurable(address: string, seq: number): void {

@@ -13,7 +13,7 @@ import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import { DecodeError, UnknownWorkflowError } from '../runtime/errors.js';
 import type { SettleStatus } from '../runtime/execution.js';
 import { limits } from '../runtime/limits.js';
-import type { Request, RequestUpdate } from '../runtime/record.js';
+import type { InstanceRecord, Request, RequestUpdate } from '../runtime/record.js';
 import { requestKey, updateText } from '../runtime/record.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
 import { type CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
@@ -81,7 +81,7 @@ export class Instances {
     const process = new InstanceProcess(slot.id, workflow, this.#makeHost(slot), decode(inputText));
     const resident = this.#settleIn(slot, process);
     resident.actor.send({ type: 'rouse.begin', at: this.#world.now });
-    this.#checkFault(slot, resident);
+    this.#faulted(slot, resident);
   }
 
   /**
@@ -95,9 +95,10 @@ export class Instances {
     const entry = slot.requests.get(key);
     this.requests.remove(slot, key);
     resident.actor.send({ type: 'rouse.settle', at: Math.max(this.#world.now, notBefore), key, status, text });
-    if (resident.process.fault !== null && entry !== undefined) slot.requests.set(key, entry);
-    this.#checkFault(slot, resident);
-    return true;
+    if (resident.process.fault === null) return true;
+    if (entry !== undefined) slot.requests.set(key, entry);
+    this.#faulted(slot, resident);
+    return false;
   }
 
   /** Throws CancelledError into an instance; false when it is stuck. */
@@ -108,9 +109,9 @@ export class Instances {
     if (resident === null) return false;
     slot.isCancelled = true;
     resident.actor.send({ type: 'rouse.cancel', at: this.#world.now, reason });
-    this.#checkFault(slot, resident);
+    this.#faulted(slot, resident);
     this.rests(slot);
-    return true;
+    return slot.stuck === null;
   }
 
   /** Ends an instance without running anything of it. */
@@ -130,17 +131,27 @@ export class Instances {
       this.#sleepers.delete(slot);
       return slot.resident;
     }
+    return this.#orStuck(slot, () => this.#settleIn(slot, this.#restore(slot))) ?? null;
+  }
+
+  /** The record of an instance; undefined when it cannot be read, and the instance is stuck now. */
+  read(slot: Slot): InstanceRecord | undefined {
+    return this.#orStuck(slot, () => this.#world.store.readInstance(slot.id));
+  }
+
+  /** Tries a few times (I2); what would fail the same way each time is not tried again. */
+  #orStuck<T>(slot: Slot, run: () => T): T | undefined {
     let error: unknown;
     for (let attempt = 0; attempt <= limits.restartsMax; attempt++) {
       try {
-        return this.#settleIn(slot, this.#restore(slot));
+        return run();
       } catch (fault) {
         error = fault;
         if (fault instanceof NondeterminismError || fault instanceof UnknownWorkflowError || fault instanceof DecodeError) break;
       }
     }
     this.setStuck(slot, error);
-    return null;
+    return undefined;
   }
 
   /** Notes that an instance cannot go on, in this commit. */
@@ -152,7 +163,9 @@ export class Instances {
     this.#leave(slot);
     this.#world.inCommit(() => {
       const { commit, now } = this.#world;
-      commit.change('instance', slot.id, `{"t":${now},"s":${text}}`);
+      const begin = slot.beginText === null ? '' : `,"n":${slot.beginText}`;
+      slot.beginText = null;
+      commit.change('instance', slot.id, `{"t":${now}${begin},"s":${text}}`);
       commit.touchSlot(slot);
     });
     this.#world.logger.log('error', `Instance "${slot.id}" is stuck: ${error.message}`, {
@@ -296,13 +309,12 @@ export class Instances {
     slot.stuck = null;
   }
 
-  /** A turn that threw is a fault of ours, not of the body: the instance is kept as it was before. */
-  #checkFault(slot: Slot, resident: Resident): void {
+  /** A turn that threw is a fault of ours, not of the body: the instance is kept as it was before it. */
+  #faulted(slot: Slot, resident: Resident): void {
     const { fault } = resident.process;
     if (fault === null) return;
     resident.process.fault = null;
     this.setStuck(slot, fault);
-    throw fault;
   }
 
   #resetInterruptions(slot: Slot, key: string, request: Request): void {

@@ -53,7 +53,7 @@ export class RuntimeCore implements Runtime {
     const { name, version } = toWorkflowDefinition(workflow);
     const definition = this.#world.workflow(name, version);
     const [raw, options] = args as [unknown, { id?: string }?];
-    const id = options?.id ?? this.#world.options.ids.id();
+    const id = options?.id === undefined ? this.#world.options.ids.id() : options.id;
     assertInstanceId(id);
     const what = `the input of workflow "${definition.name}"`;
     const given = encodeChecked(definition.input, raw, what);

@@ -81,7 +81,12 @@ export class Supervisor {
   }
 
   receive(event: SupervisorEvent): void {
-    this.#handle(event);
+    try {
+      this.#handle(event);
+    } catch (error) {
+      // A fault of ours: nobody knows what memory is worth now. Told to everyone, it is recovered from by a new start.
+      this.#fail([], error);
+    }
     if (this.#watchers.length === 0) return;
     const watchers = this.#watchers;
     this.#watchers = [];

@@ -64,8 +64,11 @@ export class World {
   #seq = 0;
   readonly #placesTold = new Set<string>();
 
+  readonly logger: Logger;
+
   constructor(options: WorldOptions) {
     this.options = options;
+    this.logger = unfailing(options.logger);
     this.runner = new StepRunner(options.clock);
   }
 
@@ -75,10 +78,6 @@ export class World {
 
   get store(): OpenStore {
     return this.options.store;
-  }
-
-  get logger(): Logger {
-    return this.options.logger;
   }
 
   get committer(): Committer {
@@ -150,4 +149,17 @@ export class World {
     if (found === undefined) throw new UnknownWorkflowError(name, version);
     return found;
   }
+}
+
+/** A logger that throws must take nobody down; there is nowhere left to tell it. */
+function unfailing(logger: Logger): Logger {
+  return {
+    log(level, message, fields) {
+      try {
+        logger.log(level, message, fields);
+      } catch {
+        // Nothing can be done for a log that cannot be written.
+      }
+    },
+  };
 }

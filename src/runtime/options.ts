@@ -47,7 +47,7 @@ export function checkOptions(options: RuntimeOptions): CheckedOptions {
   }
   return {
     workflows: toWorkflows(options.workflows),
-    events: new Map((options.events ?? []).map((event) => [event.name, toEventDefinition(event)])),
+    events: toEvents(options.events ?? []),
     passivateAfterMs: options.passivateAfter === undefined ? PASSIVATE_AFTER_MS : toMs(options.passivateAfter, 'passivateAfter'),
     maxResident,
   };
@@ -62,6 +62,18 @@ export function toStorePort(store: Store): StorePort {
 /** How a workflow is told from others and from its other versions. */
 export function workflowId(name: string, version: number): string {
   return `${name}\n${version}`;
+}
+
+function toEvents(events: readonly AnyEvent[]): Map<string, EventDefinition> {
+  const known = new Map<string, EventDefinition>();
+  for (const event of events) {
+    const definition = toEventDefinition(event);
+    const twin = known.get(definition.name);
+    if (twin !== undefined && twin !== definition)
+      throw new DefinitionError(`Two event types are named "${definition.name}". Give one of them another name.`);
+    known.set(definition.name, definition);
+  }
+  return known;
 }
 
 function toWorkflows(workflows: readonly AnyWorkflow[]): Map<string, WorkflowDefinition> {

@@ -122,17 +122,17 @@ export class Scheduler {
   #step(task: TaskNode): void {
     let input = task.resume;
     for (;;) {
-      let result: IteratorResult<unknown, unknown>;
+      let result: { readonly done: boolean; readonly value: unknown };
       stepping.task = task;
       try {
-        result = this.#advance(task, input);
+        result = toStep(this.#advance(task, input));
       } catch (error) {
         stepping.task = null;
         this.#bodyEnded(task, fail(error));
         return;
       }
       stepping.task = null;
-      if (result.done === true) {
+      if (result.done) {
         this.#bodyEnded(task, succeed(result.value));
         return;
       }
@@ -302,6 +302,14 @@ export function notify(task: TaskNode, observer: (end: { status: 'done' | 'faile
   } catch (error) {
     task.log('error', `A function given to onDone of ${task.title} threw.`, { error });
   }
+}
+
+/** What an iterator gave, read once: it may be anybody's, and its getters may throw. */
+function toStep(result: unknown): { readonly done: boolean; readonly value: unknown } {
+  if (result === null || typeof result !== 'object')
+    throw new AuthoringError(`An iterator gave ${describeFound(result)} in place of a result.`);
+  const { done, value } = result as Partial<IteratorResult<unknown>>;
+  return { done: done === true, value };
 }
 
 function notAGenerator(found: unknown, task: TaskNode): AuthoringError {

@@ -46,7 +46,7 @@ test.each([
   await expect(instance.result()).resolves.toBe(ms);
 });
 
-test.each(['soon', -1, Number.NaN, '5', '101 years'])('%s is refused', async (duration) => {
+test.each(['soon', -1, Number.NaN, '5', '36601 days', '1 year'])('%s is refused', async (duration) => {
   const { instance } = await begin(() => sleep(duration));
 
   expect(await failureOf(instance)).toMatchObject({ name: 'InvalidDurationError', code: 'INVALID_DURATION' });

@@ -167,7 +167,7 @@ describe('an instance whose record cannot be read', () => {
   test('G13: holds up only the parent that waits for it', async () => {
     const parent = workflow('parent', (id: string) => call(timed, undefined, { id }));
     const store = new GatedStore();
-    const world = await createTestRuntime({ workflows: [...workflows, parent], store });
+    const world = await createTestRuntime({ workflows: [...workflows, parent], store, passivateAfter: '1 day' });
     await world.start(parent, 'poison', { id: 'p' });
     await world.start(parent, 'fine', { id: 'f' });
     await world.runUntilIdle();

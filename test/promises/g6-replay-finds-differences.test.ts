@@ -44,8 +44,8 @@ const third = event<string>('third');
 const first = activity('first', () => 1);
 const second = activity('second', (unit: string) => unit);
 const wait = () => receive(go, { key: 'k' });
-const helper = workflow('helper', () => sleep('1 year'));
-const twin = workflow('twin', () => sleep('1 year'));
+const helper = workflow('helper', () => sleep('365 days'));
+const twin = workflow('twin', () => sleep('365 days'));
 
 /** What most edits are made to: two activities, then a wait. */
 function* plain(): Operation<unknown> {

@@ -123,6 +123,25 @@ test('a row that is removed and made again while its shard is written is the new
   }
 });
 
+test('rows that come in numbers while shards are written are there once, in memory and on disk', async () => {
+  const disk = new MemoryDisk();
+  const logger = new MemoryLogger();
+  const store = await open(disk, { logBytes: 1_000_000, logger });
+  await store.append(sleepers(2_000));
+  let appended: Promise<void> | undefined;
+  disk.fault = (call, path) => {
+    if (call === 'rename' && path.includes('/shards/instance-0')) appended ??= store.append(sleepers(3_000, 2_000));
+    return undefined;
+  };
+
+  await appendAndWait(store, logger, [commit(begin('large', 'x'.repeat(1_000_000)))]);
+  await appended;
+
+  expect(appended).toBeDefined();
+  expect([...store.instances()]).toHaveLength(5_001);
+  expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
+});
+
 test('tails are given up once a shard holds them, and mailboxes that were emptied are forgotten', async () => {
   const disk = new MemoryDisk();
   const logger = new MemoryLogger();

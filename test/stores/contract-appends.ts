@@ -86,7 +86,7 @@ export function testVisibility(makeStore: MakeStore): void {
     const { open } = await use(makeStore);
     const store = await open();
     await store.append([commit(begin('a'), approve('a'), put('m', 1))]);
-    const before = contentsOf(store);
+    const before = structuredClone(contentsOf(store));
 
     const instance = store.readInstance('a');
     instance?.journal.pop();

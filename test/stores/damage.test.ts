@@ -7,7 +7,7 @@ import type { OpenStore } from '../../src/runtime/ports.js';
 import { StoreCorruptError, StoreFormatError } from '../../src/runtime/store-errors.js';
 import { describeStore, makeHistory } from './history.js';
 import { everythingKept, MemoryDisk } from './memory-disk.js';
-import { MemoryLogger, openStore } from './store-harness.js';
+import { begin, commit, MemoryLogger, openStore, put } from './store-harness.js';
 
 const directory = '/data/store';
 const meta = `${directory}/meta.json`;
@@ -221,17 +221,24 @@ test.each([
 
 test('a log that ends in front of its checkpoint is refused', async () => {
   const disk = new MemoryDisk();
-  const store = await open(disk, { logBytesMin: 8 });
-  await store.append(history.commits.slice(0, 10));
-  await store.close();
+  const logger = new MemoryLogger();
+  const store = await open(disk, { logBytesMin: 500_000, logger });
+  let appended: Promise<void> | undefined;
+  disk.fault = (call, path) => {
+    if (call === 'rename' && path.includes('/shards/instance-0')) appended ??= store.append([commit(put('late', 1))]);
+    return undefined;
+  };
+  const written = logger.next('wrote a checkpoint');
+  await store.append(Array.from({ length: 2_000 }, (_, index) => commit(begin(`sleeper-${index}`))));
+  await written;
+  await appended;
   const image = disk.afterCrash(everythingKept);
-  for (const path of image.files.keys()) if (path.endsWith('.jsonl')) image.drop(path);
-  image.put(`${directory}/log/0000000000000001.jsonl`, Buffer.alloc(0));
-  image.put(meta, Buffer.from(String(image.files.get(meta)).replace(/"logFrom":11/, '"logFrom":1')));
+  const [path, data] = onlyLogOf(image);
 
-  const { error } = await tell(image);
+  const { error } = await tell(withFile(image, path, data.subarray(0, data.indexOf('\n') + 1)));
 
   expect(error).toBeInstanceOf(StoreCorruptError);
+  expect(error).toMatchObject({ file: path, message: expect.stringContaining('ends with commit 2000') });
 });
 
 test('a segment that is missing in between is refused', async () => {

@@ -127,6 +127,17 @@ test('of many openers within a process one wins, with and without a dead lock', 
   }
 });
 
+test('a store that was closed leaves a lock alone that is not its own any more', async () => {
+  const directory = await makeDirectory();
+  const store = await open(directory);
+  const other = { ...(await readLock(directory)), token: '00000000000000aa' };
+  await writeLock(directory, other);
+
+  await store.close();
+
+  expect(await readLock(directory)).toEqual(other);
+});
+
 test('a claim whose maker died is claimed in its turn', async () => {
   const directory = await makeDeadHolder();
   const lock = await readLock(directory);

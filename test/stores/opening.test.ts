@@ -70,15 +70,11 @@ test('what a crash has left is removed, and what is not ours is left alone', asy
   ];
   for (const name of [...leftovers, ...foreign]) await writeFile(join(directory, name), 'x');
 
-  const second = await open(directory, 8);
-  const contents = contentsOf(second);
-  await second.append([commit(approve('a'))]);
-  await second.close();
+  const second = await open(directory);
 
-  expect(contents.instances).toMatchObject([{ id: 'a' }]);
-  const after = await listAll(directory);
+  expect(contentsOf(second).instances).toMatchObject([{ id: 'a' }]);
+  const after = (await listAll(directory)).filter((name) => name !== 'lock');
   expect(after).toEqual(expect.arrayContaining(foreign));
-  expect(after).not.toEqual(expect.arrayContaining([expect.stringContaining('0123456789abcdef.claim')]));
   for (const name of leftovers) expect(after).not.toContain(name);
   expect(after.filter((name) => !foreign.includes(name))).toHaveLength(before.length);
 });

@@ -100,7 +100,6 @@ export class GatedStore implements StorePort {
       figures: () => inner.figures(),
       close: () => inner.close(),
       crash: () => inner.crash(),
-      crash: () => inner.crash(),
     };
   }
 
