@@ -8,6 +8,7 @@ import {
   activity,
   createRuntime,
   event,
+  publish,
   RouseError,
   type RuntimeOptions,
   receive,
@@ -134,13 +135,13 @@ test('a schema that throws, or is asynchronous where it may not be, is told', as
       throw new Error('the schema is broken');
     }),
   );
-  const inner = workflow('inner', function* () {
-    yield* waitForCallback('x', () => undefined);
-  });
+  const inner = workflow('inner', () => publish(slowly, 'k', 'fine'));
   const world = await createTestRuntime({ workflows: [inner] });
 
   await expect(world.publish(throwing, 'k', 1)).rejects.toThrow('the schema is broken');
+  expect(await failureOf(await world.start(inner))).toMatchObject({ code: 'SCHEMA_ASYNC' });
   expect(world.health()).toMatchObject({ bufferedEvents: 0 });
+  await expect(world.publish(slowly, 'k', 'fine')).resolves.toEqual({ status: 'buffered' });
 });
 
 test('an output that fails its schema fails the instance, in data', async () => {

@@ -21,7 +21,7 @@ import { createTestRuntime, type TestRuntime } from '../src/testing.js';
 import { Gate } from './support/gate.js';
 import { GatedStore } from './support/gated-store.js';
 import { pictureOf } from './support/picture.js';
-import { breathe, watch } from './support/promises.js';
+import { breathe, type Watched, watch } from './support/promises.js';
 import { residencies } from './support/residency.js';
 
 const go = event<number>('go');
@@ -251,7 +251,7 @@ test('C9: the result of a child that could not be written is told to its parent 
 test('C9: a recovery that could not write at first starts the steps that were in flight when it can', async () => {
   let calls = 0;
   const working = workflow('working', function* () {
-    return yield* step('work', () => (++calls > 1 ? 'done' : new Gate().passed));
+    return yield* step('work', () => (++calls > 1 ? 'done' : new Gate<string>().passed));
   });
   const store = new GatedStore();
   const world = await createTestRuntime({ workflows: [working], store });
@@ -310,7 +310,7 @@ describe('C9: a store that cannot be trusted any more', () => {
     await withStep.start(working, undefined, { id: 'working' });
     const result = watch(withStep.instance('direct').result());
     store.hold();
-    const callers = [watch(withStep.publish(go, 'x', 1))];
+    const callers: Watched<unknown>[] = [watch(withStep.publish(go, 'x', 1))];
     await breathe();
     callers.push(watch(withStep.send('direct', go, 1)), watch(withStep.start(direct, undefined, { id: 'new' })));
     await breathe();

@@ -20,10 +20,9 @@ import {
   uuid,
   workflow,
 } from '../src/index.js';
-import { createTestRuntime, type TestRuntime } from '../src/testing.js';
+import { createTestRuntime } from '../src/testing.js';
 import { Gate } from './support/gate.js';
 import { GatedStore } from './support/gated-store.js';
-import { pictureOf } from './support/picture.js';
 import { breathe, watch } from './support/promises.js';
 import { residencies } from './support/residency.js';
 
@@ -234,7 +233,11 @@ test('C3: live and replay are given the same by every effect that is answered at
 
 test('C3: schemas run when a value comes in, and never in a replay', async () => {
   const calls: string[] = [];
-  const counted = (name: string) => z.string().transform((text) => (calls.push(name), `${text}!`));
+  const counted = (name: string) =>
+    z.string().transform((text) => {
+      calls.push(name);
+      return `${text}!`;
+    });
   const checked = event('checked', counted('event'));
   const checking = workflow({ name: 'checking', input: counted('input'), output: counted('output') }, function* (input) {
     const first = yield* receive(checked);

@@ -2,21 +2,9 @@
 // and what becomes of an outcome that nobody waits for any more.
 
 import { describe, expect, test } from 'vitest';
-import {
-  activity,
-  all,
-  event,
-  NonRetryableError,
-  type RetryPolicy,
-  race,
-  receive,
-  type StepOptions,
-  sleep,
-  step,
-  TimeoutError,
-  workflow,
-} from '../src/index.js';
+import { activity, all, event, race, receive, sleep, step, TimeoutError, workflow } from '../src/index.js';
 import { createTestRuntime, type TestRuntime } from '../src/testing.js';
+import { failing } from './support/failing-step.js';
 import { Gate } from './support/gate.js';
 import { GatedStore } from './support/gated-store.js';
 import { breathe, watch } from './support/promises.js';
@@ -24,29 +12,6 @@ import { failureOf } from './support/rejection.js';
 import { residencies } from './support/residency.js';
 
 const go = event<number>('go');
-
-/** A workflow of one step that fails so often, and the times of its attempts. */
-function failing(times: number, options?: StepOptions, error: () => unknown = () => new RangeError('not yet')) {
-  const attempts: { attempt: number; at: number }[] = [];
-  const clock = { now: () => 0 };
-  const trying = workflow('trying', function* () {
-    return yield* step(
-      'try',
-      ({ attempt }) => {
-        attempts.push({ attempt, at: clock.now() });
-        if (attempts.length <= times) throw error();
-        return 'done';
-      },
-      options,
-    );
-  });
-  const open = async (more: { maxResident?: number; seed?: number; store?: GatedStore } = {}) => {
-    const world = await createTestRuntime({ ...more, workflows: [trying] });
-    clock.now = () => world.now();
-    return { world, instance: await world.start(trying, undefined, { id: 'a' }) };
-  };
-  return { attempts, open };
-}
 
 describe.each(residencies)('instances $where', ({ options }) => {
   test('C6: a step is tried three times, with growing pauses, and then its error is thrown', async () => {
@@ -86,7 +51,12 @@ describe.each(residencies)('instances $where', ({ options }) => {
   test('C6: a step is stuck after it was under way at more than ten crashes, and goes on after retry()', async () => {
     let calls = 0;
     let isMended = false;
-    const killer = workflow('killer', () => step('kill', () => (calls++, isMended ? 'done' : new Gate<string>().passed)));
+    const killer = workflow('killer', () =>
+      step('kill', () => {
+        calls++;
+        return isMended ? 'done' : new Gate<string>().passed;
+      }),
+    );
     const innocent = workflow('innocent', () => receive(go));
     let world: TestRuntime = await createTestRuntime({ ...options, workflows: [killer, innocent] });
     await world.start(killer, undefined, { id: 'k' });
@@ -137,134 +107,13 @@ describe.each(residencies)('instances $where', ({ options }) => {
   });
 });
 
-describe('the retry policy', () => {
-  const pauses = (attempts: readonly { at: number }[]) => attempts.slice(1).map(({ at }, n) => at - (attempts[n]?.at ?? 0));
-
-  test.each<[string, RetryPolicy, [number, number][]]>([
-    [
-      'a delay',
-      { attempts: 3, delay: '10s' },
-      [
-        [5_000, 10_000],
-        [10_000, 20_000],
-      ],
-    ],
-    [
-      'a factor of 1',
-      { attempts: 4, delay: 1_000, factor: 1 },
-      [
-        [500, 1_000],
-        [500, 1_000],
-        [500, 1_000],
-      ],
-    ],
-    [
-      'a bound',
-      { attempts: 4, delay: '1 minute', factor: 10, maxDelay: '2 minutes' },
-      [
-        [30_000, 60_000],
-        [60_000, 120_000],
-        [60_000, 120_000],
-      ],
-    ],
-    ['a delay longer than the default bound', { attempts: 2, delay: '10 minutes' }, [[300_000, 600_000]]],
-    [
-      'no delay',
-      { attempts: 3, delay: 0 },
-      [
-        [0, 0],
-        [0, 0],
-      ],
-    ],
-  ])('%s is kept, spread over the upper half of each pause', async (_name, retry, bounds) => {
-    const seen: number[][] = [];
-    for (let seed = 1; seed <= 5; seed++) {
-      const { attempts, open } = failing(Number.POSITIVE_INFINITY, { retry });
-      const { world } = await open({ seed });
-      await world.advance('1h');
-      seen.push(pauses(attempts));
-    }
-
-    for (const each of seen) {
-      expect(each).toHaveLength(bounds.length);
-      each.forEach((pause, n) => {
-        expect(pause).toBeGreaterThanOrEqual(bounds[n]?.[0] ?? 0);
-        expect(pause).toBeLessThanOrEqual(bounds[n]?.[1] ?? 0);
-      });
-    }
-    if (retry.delay !== 0) expect(new Set(seen.map(String)).size).toBeGreaterThan(1);
-  });
-
-  test('attempts: Infinity never gives up', async () => {
-    const { attempts, open } = failing(200, { retry: { attempts: Number.POSITIVE_INFINITY, maxDelay: '1s' } });
-    const { world, instance } = await open();
-
-    await world.advance('1h');
-
-    await expect(instance.result()).resolves.toBe('done');
-    expect(attempts).toHaveLength(201);
-  });
-
-  test.each<[string, StepOptions | undefined, () => unknown]>([
-    ['retry: false', { retry: false }, () => new Error('no')],
-    ['a NonRetryableError', undefined, () => new NonRetryableError('no', { cause: new Error('why') })],
-    [
-      'an error that retryable() refuses',
-      { retry: { retryable: ({ code }) => code !== 'EFATAL' } },
-      () => Object.assign(new Error('no'), { code: 'EFATAL' }),
-    ],
-    [
-      'a retryable() that throws',
-      {
-        retry: {
-          retryable: () => {
-            throw new Error('broken');
-          },
-        },
-      },
-      () => new Error('no'),
-    ],
-  ])('%s stops it at once', async (_name, options, error) => {
-    const { attempts, open } = failing(5, options, error);
-    const { world, instance } = await open();
-
-    await world.advance('1h');
-
-    expect(attempts).toHaveLength(1);
-    expect(await failureOf(instance)).toMatchObject({ message: 'no' });
-  });
-
-  test('the options of one use of an activity take the place of those of its definition', async () => {
-    const calls: string[] = [];
-    const act = activity(
-      'act',
-      (name: string) => {
-        calls.push(name);
-        throw new Error('no');
-      },
-      { retry: { attempts: 2 } },
-    );
-    const using = workflow('using', function* () {
-      yield* all([caught(act('twice')), caught(act('once', { retry: false }))]);
-    });
-    function* caught(operation: ReturnType<typeof act>) {
-      try {
-        yield* operation;
-      } catch {}
-    }
-    const world = await createTestRuntime({ workflows: [using] });
-    const instance = await world.start(using);
-
-    await world.advance('1 minute');
-
-    await expect(instance.info()).resolves.toMatchObject({ status: 'completed' });
-    expect(calls.sort()).toEqual(['once', 'twice', 'twice']);
-  });
-});
-
 test('C6: recovery counts all steps that were in flight in one commit, before it starts any again', async () => {
   let calls = 0;
-  const slow = workflow('slow', () => all([step('x', () => (calls++, new Gate().passed)), step('y', () => (calls++, new Gate().passed))]));
+  const hang = () => {
+    calls++;
+    return new Gate().passed;
+  };
+  const slow = workflow('slow', () => all([step('x', hang), step('y', hang)]));
   const store = new GatedStore();
   const world = await createTestRuntime({ workflows: [slow], store });
   for (const id of ['a', 'b', 'c']) await world.start(slow, undefined, { id });
@@ -287,7 +136,12 @@ test('C6: recovery counts all steps that were in flight in one commit, before it
 
 test('C6: after a clean stop nothing counts as interrupted', async () => {
   let calls = 0;
-  const slow = workflow('slow', () => step('slow', () => (calls++, new Gate().passed)));
+  const slow = workflow('slow', () =>
+    step('slow', () => {
+      calls++;
+      return new Gate().passed;
+    }),
+  );
   const store = new GatedStore();
   let world: TestRuntime = await createTestRuntime({ workflows: [slow], store });
   await world.start(slow, undefined, { id: 'a' });

@@ -277,7 +277,7 @@ describe('stop', () => {
 
 test('options are checked as createRuntime checks them', async () => {
   await expect(createTestRuntime({ workflows: [ticking, workflow('ticking', () => sleep(1))] })).rejects.toMatchObject({
-    name: 'DefinitionError',
+    code: 'DUPLICATE_WORKFLOW',
   });
   await expect(createTestRuntime({ workflows: [{ name: 'x', version: 1 }] })).rejects.toMatchObject({ code: 'DEFINITION' });
   await expect(createTestRuntime({ workflows: [], passivateAfter: 'later' })).rejects.toMatchObject({ code: 'INVALID_DURATION' });

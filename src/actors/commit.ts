@@ -51,6 +51,8 @@ export class PendingCommit implements Commit {
   after: (() => void)[] | null = null;
 
   change(table: Table, key: string, delta: string): void {
+    // Reading a character makes one flat string of the pieces it was put together from: it is kept, and they are not.
+    delta.charCodeAt(delta.length - 1);
     this.changes.push({ table, key, delta });
   }
 

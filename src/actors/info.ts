@@ -2,7 +2,7 @@
 
 import { revive } from '../runtime/codec.js';
 import type { ErrorData } from '../runtime/error-data.js';
-import type { InstanceRecord, Json } from '../runtime/record.js';
+import type { InstanceRecord } from '../runtime/record.js';
 import type { InstanceInfo, Status } from './public.js';
 import { isStep } from './slot.js';
 import { toWaitInfo } from './workflow-actor.js';
@@ -29,15 +29,4 @@ function toStatus(record: InstanceRecord): Status {
   const requests = [...record.pending.values()];
   const isRunning = requests.length === 0 || requests.some((request) => isStep(request) && request.retryAt === null);
   return isRunning ? 'running' : 'sleeping';
-}
-
-/** Whether two stored values are the same, whatever the order of their keys. */
-export function sameJson(a: Json, b: Json): boolean {
-  if (a === b) return true;
-  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => sameJson(item, b[index] ?? null));
-  }
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] ?? null, b[key] ?? null));
 }

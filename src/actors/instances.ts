@@ -13,6 +13,7 @@ import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import { DecodeError, UnknownWorkflowError } from '../runtime/errors.js';
 import type { SettleStatus } from '../runtime/execution.js';
 import { limits } from '../runtime/limits.js';
+import { LinkedMap } from '../runtime/linked-map.js';
 import type { InstanceRecord, Request, RequestUpdate } from '../runtime/record.js';
 import { requestKey, updateText } from '../runtime/record.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
@@ -43,7 +44,7 @@ export class Instances {
   readonly #scope: SupervisorScope;
   readonly #makeHost: (slot: Slot) => InstanceHost;
   /** Awake instances that only sleep, the longest asleep first, and since when. */
-  readonly #sleepers = new Map<Slot, number>();
+  readonly #sleepers = new LinkedMap<Slot, { readonly slot: Slot; readonly since: number }>();
   #residents = 0;
 
   constructor(world: World, scope: SupervisorScope, makeHost: (slot: Slot) => InstanceHost) {
@@ -219,22 +220,21 @@ export class Instances {
   /** Notes that all of an instance is on disk: from now on it may leave memory. */
   rests(slot: Slot): void {
     if (slot.resident === null || slot.uncommitted > 0 || !slot.isActive || slot.hasRunningStep) return;
-    this.#sleepers.delete(slot);
-    this.#sleepers.set(slot, this.#world.now);
+    this.#sleepers.add(slot, { slot, since: this.#world.now });
   }
 
   /** When the longest asleep is to leave memory. */
   get nextPassivationAt(): number | undefined {
-    const since = this.#sleepers.values().next().value;
-    return since === undefined ? undefined : since + this.#world.options.passivateAfterMs;
+    const first = this.#sleepers.first;
+    return first === undefined ? undefined : first.since + this.#world.options.passivateAfterMs;
   }
 
   /** Takes out of memory who has slept long enough, and the longest asleep while there are too many. */
   passivate(): void {
     const { now, options } = this.#world;
-    for (const [slot, since] of this.#sleepers) {
-      if (this.#residents <= options.maxResident && since + options.passivateAfterMs > now) return;
-      this.#leave(slot);
+    for (let first = this.#sleepers.first; first !== undefined; first = this.#sleepers.first) {
+      if (this.#residents <= options.maxResident && first.since + options.passivateAfterMs > now) return;
+      this.#leave(first.slot);
     }
   }
 

@@ -17,11 +17,12 @@ import {
 } from '../runtime/instance-errors.js';
 import { assertInstanceId, assertKey } from '../runtime/names.js';
 import type { InstanceRecord, Json } from '../runtime/record.js';
+import { isSameValue } from '../runtime/same-value.js';
 import { type StandardSchemaV1, validate } from '../runtime/schema.js';
 import { CancelledError, WorkflowFailedError } from '../runtime/workflow-errors.js';
 import { Callbacks } from './callbacks.js';
 import type { Caller } from './commit.js';
-import { sameJson, toInfo } from './info.js';
+import { toInfo } from './info.js';
 import type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from './public.js';
 import type { Mail } from './router.js';
 import type { Slot } from './slot.js';
@@ -305,7 +306,7 @@ export class RuntimeCore implements Runtime {
   #assertSameStart(slot: Slot, workflow: string, inputText: string): void {
     if (slot.workflow !== workflow) throw new InstanceConflictError(slot.id, 'workflow');
     const known = slot.inputText === null ? this.#world.store.readInstance(slot.id)?.input : (JSON.parse(slot.inputText) as Json);
-    if (known === undefined || !sameJson(known, JSON.parse(inputText) as Json)) throw new InstanceConflictError(slot.id, 'input');
+    if (known === undefined || !isSameValue(revive(known), decode(inputText))) throw new InstanceConflictError(slot.id, 'input');
   }
 
   /** Encodes in the call itself (C3): what the caller changes later is not seen. Only an asynchronous schema makes it wait. */

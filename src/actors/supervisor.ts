@@ -144,7 +144,8 @@ export class Supervisor {
     try {
       this.world.inCommit(event.run, event.caller);
     } catch (error) {
-      event.caller.reject(error);
+      // It may rest on what is still being written: a refusal waits for that, as an answer does.
+      this.world.committer.barrier({ resolve: () => event.caller.reject(error), reject: (cause) => event.caller.reject(cause) });
     }
   }
 
@@ -278,8 +279,6 @@ export class Supervisor {
     this.#timer = world.options.clock.setTimer(at, () => this.send({ type: 'rouse.tick' }));
   }
 }
-
-export type SupervisorSnapshot = Snapshot<unknown> & { readonly supervisor: Supervisor };
 
 /** Makes and starts the supervisor actor. */
 export function startSupervisor(options: WorldOptions): Supervisor {

@@ -8,12 +8,18 @@ export const DEAD_LETTERS = '!dead';
 
 /** The address of events of a type sent to one instance. */
 export function directAddress(event: string, instanceId: string): string {
-  return `@${event}\n${instanceId}`;
+  return flat(`@${event}\n${instanceId}`);
 }
 
 /** The address of events of a type published under a key. */
 export function keyedAddress(event: string, key: string): string {
-  return `#${event}\n${key}`;
+  return flat(`#${event}\n${key}`);
+}
+
+/** Addresses are kept as keys: one string in place of the pieces it was put together from. */
+function flat(text: string): string {
+  text.charCodeAt(text.length - 1);
+  return text;
 }
 
 /** Where a receive of this instance listens. */

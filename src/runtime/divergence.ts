@@ -40,7 +40,7 @@ export function divergence(found: {
 }
 
 /** For messages. */
-export function describe(effect: Placed, withPlace: boolean): string {
+function describe(effect: Placed, withPlace: boolean): string {
   const key = effect.key === null ? '' : ` with key "${effect.key}"`;
   const task = effect.task === 0 ? 'the body' : `task ${effect.task}`;
   return `${effect.kind} "${effect.name}"${key} in ${withPlace ? `${task} as effect ${effect.pos + 1}` : task}`;

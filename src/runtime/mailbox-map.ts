@@ -7,6 +7,7 @@
 //   M3. First in, first out per address: nobody overtakes an event that waits, committed or not.
 
 import { limits } from './limits.js';
+import { LinkedMap } from './linked-map.js';
 import type { MailboxEvent, MailboxRecord } from './mailbox-record.js';
 
 /** A sleeping receive: one source of one request of one instance. */
@@ -21,7 +22,7 @@ export interface Receiver {
 
 /** The events at an address that no receiver has taken, and the ids seen there. */
 class Mailbox {
-  readonly events = new Map<number, MailboxEvent>();
+  readonly events = new LinkedMap<number, MailboxEvent>();
   readonly seen = new Map<string, number>();
   /** Events up to this seq are on disk, and may be handed on. */
   durableUpTo = 0;
@@ -29,22 +30,24 @@ class Mailbox {
 
 /** The receivers at one address, by how long they have slept. */
 class ReceiverQueue {
-  #queue = new Map<string, Receiver>();
-  #lastSeq = -1;
+  #queue = new LinkedMap<string, Receiver>();
 
   get size(): number {
     return this.#queue.size;
   }
 
   get first(): Receiver | undefined {
-    return this.#queue.values().next().value;
+    return this.#queue.first;
   }
 
   /** They come in order but after a recovery or a retry; then the queue is laid anew. */
   add(receiver: Receiver): void {
-    this.#queue.set(receiverId(receiver), receiver);
-    if (receiver.seq < this.#lastSeq) this.#queue = new Map([...this.#queue].sort(([, a], [, b]) => a.seq - b.seq || a.source - b.source));
-    this.#lastSeq = Math.max(this.#lastSeq, receiver.seq);
+    const isInOrder = (this.#queue.last?.seq ?? -1) <= receiver.seq;
+    this.#queue.add(receiverId(receiver), receiver);
+    if (isInOrder) return;
+    const sorted = [...this.#queue.values()].sort((a, b) => a.seq - b.seq || a.source - b.source);
+    this.#queue = new LinkedMap();
+    for (const each of sorted) this.#queue.add(receiverId(each), each);
   }
 
   remove(receiver: Receiver): void {
@@ -79,7 +82,7 @@ export class MailboxMap {
   load(record: MailboxRecord): void {
     const mailbox = new Mailbox();
     for (const [seq, event] of record.events) {
-      mailbox.events.set(seq, event);
+      mailbox.events.add(seq, event);
       mailbox.durableUpTo = seq;
     }
     for (const [id, at] of record.seen) mailbox.seen.set(id, at);
@@ -128,7 +131,7 @@ export class MailboxMap {
   /** The event that waits longest; with `durable` only one that is on disk. */
   firstEvent(address: string, options: { durable: boolean }): MailboxEvent | undefined {
     const mailbox = this.#mailboxes.get(address);
-    const event = mailbox?.events.values().next().value;
+    const event = mailbox?.events.first;
     if (mailbox === undefined || event === undefined) return undefined;
     return options.durable && event.seq > mailbox.durableUpTo ? undefined : event;
   }
@@ -142,7 +145,7 @@ export class MailboxMap {
   }
 
   put(address: string, event: MailboxEvent): void {
-    this.#at(address).events.set(event.seq, event);
+    this.#at(address).events.add(event.seq, event);
     this.#bufferedCount++;
   }
 

@@ -9,6 +9,7 @@ import { Appender } from './appender.js';
 import { type Benchmark, type Pair, type Report, takeTurns } from './benchmark.js';
 import { recordsOf } from './log-records.js';
 import { closedLoop, expectSame, measure, median, percentile } from './measure.js';
+import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
 import { TimedDisk } from './timed-disk.js';
 
@@ -58,7 +59,8 @@ export const eventOnRuntime: Role<Place, Sample, Turn> = {
   name: 'event-on-runtime',
   async open({ directory }) {
     const disk = new TimedDisk();
-    const runtime = await createRuntime({ workflows: [approve], store: createJsonStore(directory, { fileSystem: disk.fileSystem }) });
+    const store = createJsonStore(directory, { fileSystem: disk.fileSystem });
+    const runtime = await createRuntime({ workflows: [approve], store, logger: quietLogger });
     let first = 0;
     const takeEvents = async (events: number, concurrency: number): Promise<Turn> => {
       const latenciesMs: number[] = [];

@@ -4,6 +4,7 @@
 import { createRuntime, event, memoryStore, receive, workflow } from '../../src/index.js';
 import { type Benchmark, type Figures, type Pair, type Report, takeTurns } from './benchmark.js';
 import { closedLoop, expectSame, type Memory, measure, median, medians, percentile, settledMemory, shuffled } from './measure.js';
+import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
 
 const sleepers = 100_000;
@@ -50,7 +51,8 @@ export const memoryOnRuntime: Role<null, Cost, WakeFigures> = {
   name: 'memory-on-runtime',
   async open() {
     const before = await settledMemory();
-    const runtime = await createRuntime({ workflows: [sleeper], store: memoryStore(), maxResident: sleepers, passivateAfter: '1 day' });
+    const staying = { maxResident: sleepers, passivateAfter: '1 day' };
+    const runtime = await createRuntime({ workflows: [sleeper], store: memoryStore(), logger: quietLogger, ...staying });
     await closedLoop(sleepers, publishesAtOnce, async (job) => {
       await runtime.start(sleeper, `key-${job}`, { id: `instance-${job}` });
     });

@@ -5,11 +5,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
-import { createRuntime, event, type Runtime, receive, workflow } from '../../src/index.js';
+import { createRuntime, event, type Runtime, receive, type Store, workflow } from '../../src/index.js';
 import { Appender } from './appender.js';
 import type { Figures } from './benchmark.js';
 import { bytesBelow, filesBelow, recordsOf } from './log-records.js';
 import { closedLoop, expectSame, type Memory, measure, percentile, settledMemory } from './measure.js';
+import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
 import { TimedDisk } from './timed-disk.js';
 
@@ -31,7 +32,7 @@ export const sleepersFill: Role<Place, Figures, null> = {
   name: 'sleepers-fill',
   async open({ directory }) {
     const before = await settledMemory();
-    const runtime = await createRuntime({ workflows: [asleep], store: createJsonStore(directory, {}), passivateAfter: '1 hour' });
+    const runtime = await openRuntime(createJsonStore(directory, {}));
     await closedLoop(instances, 100, async (job) => {
       await runtime.start(asleep, { order: job, item: `item-${job % 100}` }, { id: `instance-${job}` });
     });
@@ -47,7 +48,7 @@ export const sleepersRestart: Role<Place, Figures, null> = {
   async open({ directory }) {
     const before = await settledMemory();
     const start = performance.now();
-    const runtime = await createRuntime({ workflows: [asleep], store: createJsonStore(directory, {}) });
+    const runtime = await openRuntime(createJsonStore(directory, {}));
     const readyAfterKillMs = performance.now() - start;
     expectAsleep(runtime, 0);
     const after = await settledMemory();
@@ -62,7 +63,7 @@ export const sleepersWake: Role<Place, { readonly figures: Figures; readonly rec
     const disk = new TimedDisk();
     const stoppedBytes = bytesBelow(directory);
     const start = performance.now();
-    const runtime = await createRuntime({ workflows: [asleep], store: createJsonStore(directory, { fileSystem: disk.fileSystem }) });
+    const runtime = await openRuntime(createJsonStore(directory, { fileSystem: disk.fileSystem }));
     const readyAfterStopMs = performance.now() - start;
     expectAsleep(runtime, 0);
     disk.reset();
@@ -107,6 +108,10 @@ export const wakingFloor: Role<Place & { readonly record: string }, Figures, nul
     return played({ wakeMs: wallMs, cpuUsPerRecord: cpuUs / instances, syncs: syncMs.length, syncP50Ms: percentile(batchMs, 0.5) }, null);
   },
 };
+
+function openRuntime(store: Store): Promise<Runtime> {
+  return createRuntime({ workflows: [asleep], store, logger: quietLogger, passivateAfter: '1 hour' });
+}
 
 function played<O>(opening: O, runtime: Runtime | null): { opening: O; turn: () => Promise<null>; end: () => Promise<void> } {
   return { opening, turn: async () => null, end: async () => runtime?.stop() };

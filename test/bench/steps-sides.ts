@@ -8,6 +8,7 @@ import { createRuntime, type Runtime, step, workflow } from '../../src/index.js'
 import { Appender } from './appender.js';
 import { recordsOf } from './log-records.js';
 import { type Cost, closedLoop, expectSame, measure, percentile } from './measure.js';
+import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
 import { TimedDisk } from './timed-disk.js';
 
@@ -93,7 +94,7 @@ class RuntimeSide {
   static async open(load: Load): Promise<RuntimeSide> {
     const disk = new TimedDisk();
     const store = createJsonStore(load.directory, { fileSystem: disk.fileSystem });
-    const side = new RuntimeSide(load, disk, await createRuntime({ workflows: [fiveSteps], store }));
+    const side = new RuntimeSide(load, disk, await createRuntime({ workflows: [fiveSteps], store, logger: quietLogger }));
     await side.run(warmupWorkflows, warmupConcurrency);
     await side.run(20);
     return side;

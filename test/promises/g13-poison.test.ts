@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { call, event, type Operation, receive, sleep, startChild, step, workflow } from '../../src/index.js';
 import { limits } from '../../src/runtime/limits.js';
 import { createTestRuntime, type TestRuntime } from '../../src/testing.js';
+import { Gate } from '../support/gate.js';
 import { GatedStore } from '../support/gated-store.js';
 import { breathe, watch } from '../support/promises.js';
 import { untyped } from '../support/untyped.js';
@@ -123,8 +124,8 @@ describe('an instance whose record cannot be read', () => {
 
   test('G13: is stuck when a step is to start again at recovery, and the others recover', async () => {
     const store = new GatedStore();
-    const slow = workflow('slow', () => step('slow', ({ attempt }) => (attempt, isCrashed ? 'done' : new Promise<string>(() => {}))));
     let isCrashed = false;
+    const slow = workflow('slow', () => step('slow', () => (isCrashed ? 'done' : new Gate<string>().passed)));
     const world = await createTestRuntime({ workflows: [...workflows, slow], store });
     await world.start(slow, undefined, { id: 'poison' });
     await world.start(slow, undefined, { id: 'fine' });
@@ -200,14 +201,14 @@ describe('code that breaks', () => {
     await world.runUntilIdle();
 
     isBroken = true;
-    const while1 = await world.send('a', go, 2);
+    const whileBroken = await world.send('a', go, 2);
     const info = await world.instance('a').info();
     await expectAlive(world);
     isBroken = false;
     await world.instance('a').retry();
     await world.runUntilIdle();
 
-    expect(while1).toEqual({ status: 'buffered' });
+    expect(whileBroken).toEqual({ status: 'buffered' });
     expect(info.status).toBe('stuck');
     await expect(world.instance('a').result()).resolves.toEqual([1, 2]);
   });

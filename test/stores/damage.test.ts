@@ -222,7 +222,7 @@ test.each([
 test('a log that ends in front of its checkpoint is refused', async () => {
   const disk = new MemoryDisk();
   const logger = new MemoryLogger();
-  const store = await open(disk, { logBytesMin: 500_000, logger });
+  const store = await open(disk, { logBytesMin: 300_000, logger });
   let appended: Promise<void> | undefined;
   disk.fault = (call, path) => {
     if (call === 'rename' && path.includes('/shards/instance-0')) appended ??= store.append([commit(put('late', 1))]);
