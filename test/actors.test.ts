@@ -1,13 +1,11 @@
-// A workflow as an XState actor by itself: it runs, is told events, keeps time by the system's clock, persists and
-// restores, as any other logic of XState does.
+// A workflow as an XState actor by itself: it runs, is told events, and keeps time by the clock of its
+// system, as any other logic of XState does.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type AnyActorRef, assign, createActor, createMachine, SimulatedClock, sendTo, setup, toPromise, waitFor } from 'xstate';
+import { createActor, toPromise } from 'xstate';
 import { z } from 'zod';
 import {
-  type AnyEvent,
   compensate,
-  event,
   fromWorkflow,
   log,
   now,
@@ -20,14 +18,11 @@ import {
   startChild,
   step,
   timeout,
-  type Workflow,
   workflow,
 } from '../src/index.js';
 import { Gate } from './support/gate.js';
+import { asleepIn, begin, DAY, HOUR, told, word } from './support/standalone-actor.js';
 
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-const word = event<string>('word');
 let calls: string[] = [];
 
 beforeEach(() => {
@@ -44,26 +39,6 @@ const provision = workflow('provision', function* (order: { model: string }) {
   yield* step('tell', () => void calls.push(`tell ${text}`));
   return { ip, text };
 });
-
-/** Starts an actor of a workflow that takes no input. */
-function begin<O>(tested: Workflow<void, O>, clock = new SimulatedClock()) {
-  const actor = createActor(fromWorkflow(tested), { input: { id: 'a', input: undefined }, clock });
-  actor.subscribe({ error: () => {} });
-  return { actor: actor.start(), clock };
-}
-
-/** Waits until the actor waits for something of this kind. */
-async function asleepIn(actor: AnyActorRef, kind: string) {
-  await waitFor(actor, ({ instance }) => instance?.waitingFor[0]?.kind === kind);
-}
-
-/** What a file or a browser's storage would give back. */
-function throughJson<T>(snapshot: T): T {
-  return JSON.parse(JSON.stringify(snapshot)) as T;
-}
-
-const told = (text: string, key?: string, type: AnyEvent = word) =>
-  ({ type: 'rouse.event', event: type, payload: text, ...(key !== undefined && { key }) }) as const;
 
 describe('running', () => {
   test('it runs steps, sleeps, is told an event, and is done with the output', async () => {
@@ -271,172 +246,5 @@ describe('time', () => {
 
     expect(actor.getSnapshot().status).toBe('stopped');
     expect(calls).toEqual([]);
-  });
-});
-
-describe('persistence', () => {
-  test('a snapshot through JSON goes on where it stopped, and repeats no step', async () => {
-    const first = createActor(fromWorkflow(provision), { input: { id: 'order-1', input: { model: 'm1' } } }).start();
-    await asleepIn(first, 'receive');
-    const snapshot = throughJson(first.getPersistedSnapshot());
-    first.stop();
-
-    const second = createActor(fromWorkflow(provision), { snapshot } as never).start();
-    expect(second.getSnapshot().instance).toMatchObject({ id: 'order-1', waitingFor: [{ kind: 'receive', key: '10.0.0.7' }] });
-    second.send(told('live', '10.0.0.7'));
-
-    await expect(toPromise(second)).resolves.toEqual({ ip: '10.0.0.7', text: 'live' });
-    expect(calls).toEqual(['allot m1', 'tell live']);
-  });
-
-  test('a step that was under way is started again, with the same idempotency key', async () => {
-    const keys: string[] = [];
-    const gate = new Gate<string>();
-    const busy = workflow('busy', () =>
-      step('work', ({ idempotencyKey }) => {
-        keys.push(idempotencyKey);
-        return keys.length === 1 ? gate.passed : 'second';
-      }),
-    );
-    const { actor } = begin(busy);
-    await asleepIn(actor, 'step');
-    const snapshot = throughJson(actor.getPersistedSnapshot());
-    actor.stop();
-    gate.open('first, too late');
-
-    const restored = createActor(fromWorkflow(busy), { snapshot } as never).start();
-
-    await expect(toPromise(restored)).resolves.toBe('second');
-    expect(keys[0]).toBe(keys[1]);
-  });
-
-  test('deadlines are absolute: time that passed between snapshot and restoring counts', () => {
-    const napping = workflow('napping', function* () {
-      yield* sleep('3 days');
-      return yield* now();
-    });
-    const { actor, clock } = begin(napping);
-    clock.increment(DAY);
-    const snapshot = throughJson(actor.getPersistedSnapshot());
-    actor.stop();
-
-    const later = new SimulatedClock();
-    later.set(2 * DAY);
-    const restored = createActor(fromWorkflow(napping), { snapshot, clock: later } as never).start();
-    later.increment(DAY - 1);
-    expect(restored.getSnapshot().status).toBe('active');
-    later.increment(1);
-
-    expect(restored.getSnapshot()).toMatchObject({ status: 'done', output: 3 * DAY });
-  });
-
-  test('events that wait are in the snapshot too', () => {
-    const listening = workflow('listening', function* () {
-      yield* sleep('1 hour');
-      return [yield* receive(word), yield* receive(word, { key: 'k' })];
-    });
-    const { actor } = begin(listening);
-    actor.send(told('early'));
-    actor.send(told('keyed', 'k'));
-
-    const clock = new SimulatedClock();
-    const restored = createActor(fromWorkflow(listening), { snapshot: throughJson(actor.getPersistedSnapshot()), clock } as never).start();
-    clock.increment(HOUR);
-
-    expect(restored.getSnapshot()).toMatchObject({ status: 'done', output: ['early', 'keyed'] });
-  });
-
-  test('who has ended stays ended, with output or error', async () => {
-    const good = begin(
-      workflow('good', function* () {
-        return { at: 1 };
-      }),
-    ).actor;
-    const bad = begin(
-      workflow('bad', function* (): Operation<void> {
-        throw new RangeError('too far');
-      }),
-    ).actor;
-
-    const [goodSnapshot, badSnapshot] = [good, bad].map((actor) => throughJson(actor.getPersistedSnapshot()));
-    const goodAgain = createActor(fromWorkflow(provision), { snapshot: goodSnapshot } as never);
-    const badAgain = createActor(fromWorkflow(provision), { snapshot: badSnapshot } as never);
-
-    expect(goodAgain.getSnapshot()).toMatchObject({ status: 'done', output: { at: 1 }, instance: null });
-    expect(badAgain.getSnapshot()).toMatchObject({ status: 'error', error: { name: 'RangeError', message: 'too far' } });
-  });
-
-  test('code that has diverged from the snapshot is the actor’s error when it is restored', () => {
-    const { actor } = begin(workflow('edited', () => sleep('1 hour')));
-    const snapshot = throughJson(actor.getPersistedSnapshot());
-    const edited = workflow('edited', () => receive(word));
-    const errors: unknown[] = [];
-    const restore = () => {
-      const restored = createActor(fromWorkflow(edited), { snapshot } as never);
-      restored.subscribe({ error: (error) => errors.push(error) });
-      restored.start();
-    };
-
-    try {
-      restore();
-    } catch (error) {
-      errors.push(error);
-    }
-
-    expect(errors).toMatchObject([{ name: 'NondeterminismError', code: 'NONDETERMINISM' }]);
-  });
-});
-
-describe('in a machine', () => {
-  test('a machine invokes it, sends it events, persists and restores with it', async () => {
-    const shop = setup({ types: { context: {} as { live: string } }, actors: { provision: fromWorkflow(provision) } }).createMachine({
-      context: { live: '' },
-      initial: 'working',
-      states: {
-        working: {
-          invoke: {
-            src: 'provision',
-            id: 'order',
-            input: { input: { model: 'm2' } },
-            onDone: { target: 'done', actions: assign({ live: ({ event }) => (event.output as { text: string }).text }) },
-          },
-          on: { approve: { actions: sendTo('order', told('approved', '10.0.0.7')) } },
-        },
-        done: { type: 'final' },
-      },
-    });
-    const first = createActor(shop).start();
-    await asleepIn(first.getSnapshot().children.order as AnyActorRef, 'receive');
-    const snapshot = throughJson(first.getPersistedSnapshot());
-    first.stop();
-
-    const second = createActor(shop, { snapshot } as never).start();
-    second.send({ type: 'approve' });
-    await waitFor(second, ({ status }) => status === 'done');
-
-    expect(second.getSnapshot().context).toEqual({ live: 'approved' });
-    expect(calls).toEqual(['allot m2', 'tell approved']);
-  });
-
-  test('a machine that leaves the state stops it where it sleeps', () => {
-    const cleaning = workflow('cleaning', function* () {
-      try {
-        yield* sleep('1 hour');
-      } finally {
-        calls.push('finally');
-      }
-    });
-    const machine = createMachine({
-      initial: 'on',
-      states: { on: { invoke: { src: fromWorkflow(cleaning), input: { input: undefined } }, on: { off: 'off' } }, off: {} },
-    });
-    const clock = new SimulatedClock();
-    const actor = createActor(machine, { clock }).start();
-
-    actor.send({ type: 'off' });
-    clock.increment(DAY);
-
-    expect(calls).toEqual([]);
-    expect(Object.keys(actor.getSnapshot().children)).toEqual([]);
   });
 });

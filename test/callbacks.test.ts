@@ -1,7 +1,7 @@
 // waitForCallback: the token is on disk and the wait is open before anybody can answer, and it works once.
 
 import { describe, expect, test } from 'vitest';
-import { race, sleep, step, waitForCallback, workflow } from '../src/index.js';
+import { race, StoreFullError, sleep, step, waitForCallback, workflow } from '../src/index.js';
 import { createTestRuntime, type TestRuntime } from '../src/testing.js';
 import { Gate } from './support/gate.js';
 import { GatedStore } from './support/gated-store.js';
@@ -136,6 +136,22 @@ test('of two answers at once the first counts, and the second is told only when 
   expect(whileHeld).toEqual(['pending', 'pending', 'pending']);
   expect(answers.map(({ error }) => (error as { code?: string } | undefined)?.code)).toEqual([undefined, 'TOKEN_USED', 'TOKEN_USED']);
   await expect(instance.result()).resolves.toBe(1);
+});
+
+test('answers that could not be written are told so, and the wait stays open', async () => {
+  const { ask, last } = asking();
+  const store = new GatedStore();
+  const world = await createTestRuntime({ workflows: [ask], store });
+  const instance = await world.start(ask);
+  await world.runUntilIdle();
+
+  store.failAppend(() => new StoreFullError());
+  const answers = [watch(world.complete(last(), 1)), watch(world.complete(last(), 2))];
+  await breathe();
+  await world.complete(last(), 3);
+
+  expect(answers.map(({ error }) => (error as { code?: string } | undefined)?.code)).toEqual(['STORE_FULL', 'STORE_FULL']);
+  await expect(instance.result()).resolves.toBe(3);
 });
 
 test('a wait that nobody answers in time is a TimeoutError', async () => {

@@ -156,6 +156,47 @@ test('C1: outcomes of steps that could not be written are kept and committed lat
   expect(calls).toBe(20);
 });
 
+test('C1: a step behind an outcome that could not be written at first begins once, when that outcome is on disk', async () => {
+  const held = new Gate();
+  const calls: string[] = [];
+  const working = workflow('working', function* () {
+    yield* step('first', () => held.passed);
+    yield* step('second', () => calls.push('second'));
+  });
+  const store = new GatedStore();
+  const world = await createTestRuntime({ workflows: [working], store });
+  const instance = await world.start(working);
+
+  store.failAppend(full);
+  held.open();
+  await breathe();
+  store.hold();
+  await world.advance('2s');
+  const whileHeld = [...calls];
+  store.release();
+  await world.runUntilIdle();
+
+  expect(whileHeld).toEqual([]);
+  expect(calls).toEqual(['second']);
+  await expect(instance.info()).resolves.toMatchObject({ status: 'completed' });
+});
+
+test('C9: what is to be tried again is tried again soon, though the clock was set back meanwhile', async () => {
+  const held = new Gate();
+  const working = workflow('working', () => step('work', () => held.passed));
+  const store = new GatedStore();
+  const world = await createTestRuntime({ workflows: [working], store });
+  const instance = await world.start(working);
+
+  store.failAppend(full);
+  held.open();
+  await breathe();
+  await world.setClock(world.now() - 86_400_000);
+  await world.advance('1 minute');
+
+  await expect(instance.info()).resolves.toMatchObject({ status: 'completed' });
+});
+
 test('C9: a deadline that could not be written fires again when the store can write', async () => {
   const sleeping = workflow('sleeping', () => sleep('1h'));
   const store = new GatedStore();

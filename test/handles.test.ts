@@ -2,7 +2,7 @@
 // it stays, and who is told what.
 
 import { describe, expect, test } from 'vitest';
-import { event, receive, step, workflow } from '../src/index.js';
+import { event, receive, sleep, startChild, step, workflow } from '../src/index.js';
 import { createTestRuntime, type TestRuntime } from '../src/testing.js';
 import { Gate } from './support/gate.js';
 import { GatedStore } from './support/gated-store.js';
@@ -182,6 +182,24 @@ test('ids that nobody gave are the runtime’s own, one for each start', async (
   const handles = await Promise.all([world.start(taking, 1), world.start(taking, 1), world.start(taking, 1, {})]);
 
   expect(new Set(handles.map(({ id }) => id)).size).toBe(3);
+});
+
+test('who asks for the result of a child after its retention is not left waiting for ever', async () => {
+  const child = workflow('child', function* () {
+    yield* step('work', () => undefined);
+    return 'done';
+  });
+  const parent = workflow('parent', function* () {
+    const { result } = yield* startChild(child, undefined, { id: 'c' });
+    yield* sleep('30 days');
+    return yield* result();
+  });
+  const world = await createTestRuntime({ workflows: [child, parent] });
+  const result = watch((await world.start(parent)).result());
+
+  await world.advance('31 days');
+
+  expect(result.value).toBe('done');
 });
 
 test('two starts at once with one id are one instance, or a conflict', async () => {

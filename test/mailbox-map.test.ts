@@ -35,8 +35,8 @@ describe('receivers', () => {
     const map = new MailboxMap();
     map.park(address, receiver(3, 0));
     map.park(address, receiver(3, 1));
-    map.park(address, receiver(2, 1));
     map.park(address, receiver(2, 0));
+    map.park(address, receiver(2, 1));
 
     expect(map.firstReceiver(address)).toEqual(receiver(2, 0));
     map.unpark(address, receiver(2, 0));
@@ -181,15 +181,19 @@ describe('ids that were seen', () => {
 });
 
 type Command =
-  | { readonly kind: 'park' | 'unpark'; readonly at: string; readonly seq: number; readonly source: number }
+  | { readonly kind: 'park' | 'unpark'; readonly at: string; readonly seq: number; readonly sources: number }
   | { readonly kind: 'put' | 'durable'; readonly at: string }
   | { readonly kind: 'take'; readonly at: string; readonly nth: number };
 
 const at = fc.constantFrom('#a\n1', '#b\n1', '@a\ni');
-const source = fc.nat({ max: 1 });
 const commands: fc.Arbitrary<Command[]> = fc.array(
   fc.oneof(
-    fc.record({ kind: fc.constantFrom('park' as const, 'unpark' as const), at, seq: fc.nat({ max: 12 }), source }),
+    fc.record({
+      kind: fc.constantFrom('park' as const, 'unpark' as const),
+      at,
+      seq: fc.nat({ max: 12 }),
+      sources: fc.integer({ min: 1, max: 2 }),
+    }),
     fc.record({ kind: fc.constantFrom('put' as const, 'durable' as const), at }),
     fc.record({ kind: fc.constant('take' as const), at, nth: fc.nat({ max: 3 }) }),
   ),
@@ -229,17 +233,18 @@ function apply(
   nextSeq: number,
 ) {
   switch (command.kind) {
-    case 'park':
-    case 'unpark': {
-      const one = receiver(command.seq, command.source);
-      const isSame = (other: Receiver) => other.seq === one.seq && other.source === one.source;
-      const isParked = place.receivers.some(isSame);
-      if (command.kind === 'unpark') place.receivers = place.receivers.filter((other) => !isSame(other));
-      else if (!isParked) place.receivers.push(one);
-      if (command.kind === 'unpark') map.unpark(command.at, one);
-      else if (!isParked) map.park(command.at, one);
+    case 'park': {
+      // A request parks all its sources at once, in their order.
+      if (place.receivers.some(({ seq }) => seq === command.seq)) return nextSeq;
+      const sources = Array.from({ length: command.sources }, (_, source) => receiver(command.seq, source));
+      for (const each of sources) map.park(command.at, each);
+      place.receivers.push(...sources);
       return nextSeq;
     }
+    case 'unpark':
+      for (const each of [receiver(command.seq, 0), receiver(command.seq, 1)]) map.unpark(command.at, each);
+      place.receivers = place.receivers.filter(({ seq }) => seq !== command.seq);
+      return nextSeq;
     case 'put':
       place.events.push(mail(nextSeq));
       map.put(command.at, mail(nextSeq));

@@ -1,55 +1,15 @@
-// Tasks: spawn, join, cancel, onDone, all, race, timeout, over operations and nested generators. (That they are
-// structured, and that no error is lost, is promise G8.)
+// Tasks: spawn, join, cancel and onDone. (That they are structured, and that no error is lost, is promise G8.)
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-  all,
-  CancelledError,
-  type Effect,
-  event,
-  instanceId,
-  now,
-  type Operation,
-  race,
-  receive,
-  type StepContext,
-  sleep,
-  spawn,
-  step,
-  type Task,
-  timeout,
-  workflow,
-} from '../src/index.js';
-import { createTestRuntime } from '../src/testing.js';
-import { Gate } from './support/gate.js';
-import { failureOf } from './support/rejection.js';
+import { all, CancelledError, event, instanceId, now, type Operation, receive, sleep, spawn, type Task, timeout } from '../src/index.js';
+import { failingAfter, HOUR, later, runBody } from './support/bodies.js';
 
-const HOUR = 3_600_000;
 const word = event<string>('word');
 let trail: string[] = [];
 
 beforeEach(() => {
   trail = [];
 });
-
-/** Starts a workflow of this body, and lets a time pass. It stays in memory, so that its plain code runs once. */
-async function run<O>(body: () => Operation<O>, time: string | number = 0) {
-  const tested = workflow('tested', body);
-  const runtime = await createTestRuntime({ workflows: [tested], passivateAfter: '1000 days' });
-  const instance = await runtime.start(tested, undefined, { id: 't' });
-  await runtime.advance(time);
-  return { runtime, instance };
-}
-
-function* later<T>(hours: number, value: T): Operation<T> {
-  yield* sleep(hours * HOUR);
-  return value;
-}
-
-function* failing(hours: number, message: string): Operation<never> {
-  yield* sleep(hours * HOUR);
-  throw new Error(message);
-}
 
 function* noisy(who: string): Operation<string> {
   try {
@@ -62,7 +22,7 @@ function* noisy(who: string): Operation<string> {
 
 describe('spawn', () => {
   test('tasks run side by side, each from where it waited', async () => {
-    const { runtime, instance } = await run(function* () {
+    const { runtime, instance } = await runBody(function* () {
       const tasks: Task<number>[] = [];
       for (const hours of [3, 1, 2]) {
         tasks.push(
@@ -84,7 +44,7 @@ describe('spawn', () => {
   });
 
   test('a task begins when its spawner waits, not before; ready tasks run first come, first served', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       for (const name of ['a', 'b']) {
         yield* spawn(function* () {
           trail.push(`${name} begins`);
@@ -102,7 +62,7 @@ describe('spawn', () => {
   });
 
   test('it takes any operation, and a task may spawn tasks', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const outer = yield* spawn(function* () {
         const inner = yield* spawn(() => sleep('1 hour'));
         yield* inner.join();
@@ -116,7 +76,7 @@ describe('spawn', () => {
 
   test('ids tell tasks apart, and are the same after a crash', async () => {
     const ids: string[][] = [];
-    const { runtime } = await run(function* () {
+    const { runtime } = await runBody(function* () {
       const tasks = [yield* spawn(() => sleep('1 hour')), yield* spawn(() => sleep('1 hour'))];
       ids.push(tasks.map(({ id }) => id));
       yield* sleep('1 hour');
@@ -131,7 +91,7 @@ describe('spawn', () => {
 
 describe('join', () => {
   test('it gives what the task returned, as often as it is asked, also long after', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(() => later(1, 'value'));
       const first = yield* task.join();
       yield* sleep('1 day');
@@ -142,7 +102,7 @@ describe('join', () => {
   });
 
   test('several may join one task', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(() => later(1, 'value'));
       return yield* all([task.join(), task.join(), later(2, 'other')]);
     }, '2 hours');
@@ -151,8 +111,8 @@ describe('join', () => {
   });
 
   test('each joiner is thrown the task’s error', async () => {
-    const { instance } = await run(function* () {
-      const task = yield* spawn(() => failing(1, 'broken'));
+    const { instance } = await runBody(function* () {
+      const task = yield* spawn(() => failingAfter(1, 'broken'));
       const attempt = function* () {
         try {
           return yield* task.join();
@@ -167,7 +127,7 @@ describe('join', () => {
   });
 
   test('joining a cancelled task throws CancelledError', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(() => noisy('task'));
       yield* sleep(1);
       yield* task.cancel('not needed');
@@ -182,7 +142,7 @@ describe('join', () => {
   });
 
   test('giving a join up leaves the task alone', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(() => later(2, 'value'));
       const impatient = yield* timeout('1 hour', task.join(), { orElse: 'not yet' });
       return [impatient, yield* task.join()];
@@ -194,7 +154,7 @@ describe('join', () => {
 
 describe('cancel', () => {
   test('it is thrown once, with its reason, into the task and all below it', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(function* () {
         yield* spawn(() => noisy('below'));
         yield* all([noisy('member'), noisy('other member')]);
@@ -214,7 +174,7 @@ describe('cancel', () => {
   });
 
   test('a second one does nothing but wait', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(function* () {
         try {
           yield* noisy('task');
@@ -233,7 +193,7 @@ describe('cancel', () => {
   });
 
   test('a task that has not begun never begins', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(function* () {
         trail.push('begun');
         yield* sleep('1 hour');
@@ -247,7 +207,7 @@ describe('cancel', () => {
   });
 
   test('one that has ended stays as it ended', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const task = yield* spawn(() => later(1, 'value'));
       yield* sleep('2 hours');
       yield* task.cancel();
@@ -258,7 +218,7 @@ describe('cancel', () => {
   });
 
   test('a value that was on its way is given first, and the error thrown at the next wait', async () => {
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const source = yield* spawn(() => later(1, 'value'));
       const task = yield* spawn(function* () {
         trail.push(`got ${yield* source.join()}`);
@@ -276,8 +236,32 @@ describe('cancel', () => {
     expect(trail).toEqual(['got value', 'CancelledError']);
   });
 
+  test('a task may cancel the scope that it belongs to, and is cancelled with it', async () => {
+    const { instance } = await runBody(function* () {
+      const scope: Task<unknown>[] = [];
+      const outer = yield* spawn(function* () {
+        yield* spawn(function* () {
+          yield* sleep('30 minutes');
+          try {
+            yield* scope[0]?.cancel('from within') ?? sleep(0);
+          } catch (error) {
+            trail.push(`inner: ${(error as CancelledError).reason}`);
+            throw error;
+          }
+        });
+        yield* noisy('outer');
+      });
+      scope.push(outer);
+      yield* sleep('1 hour');
+      return trail;
+    }, '1 hour');
+
+    const trailAtEnd = await instance.result();
+    expect(trailAtEnd.toSorted()).toEqual(['inner: from within', 'outer: from within']);
+  });
+
   test('sleeping tasks that are cancelled leave no deadline and no receiver behind', async () => {
-    const { runtime, instance } = await run(function* () {
+    const { runtime, instance } = await runBody(function* () {
       const tasks: Task<unknown>[] = [];
       for (const key of ['a', 'b', 'c']) tasks.push(yield* spawn(() => receive(word, { key, timeout: '3 days' })));
       yield* sleep('1 hour');
@@ -293,9 +277,9 @@ describe('cancel', () => {
 describe('onDone', () => {
   test('it tells how the task ended: done, failed or cancelled, also when it has ended already', async () => {
     const ends: string[] = [];
-    const { instance } = await run(function* () {
+    const { instance } = await runBody(function* () {
       const good = yield* spawn(() => later(1, 1));
-      const tasks = { good, bad: yield* spawn(() => failing(1, 'bad')), gone: yield* spawn(() => later(9, 1)) };
+      const tasks = { good, bad: yield* spawn(() => failingAfter(1, 'bad')), gone: yield* spawn(() => later(9, 1)) };
       for (const [name, task] of Object.entries(tasks)) task.onDone(({ status }) => ends.push(`${name} ${status}`));
       yield* sleep('30 minutes');
       yield* tasks.gone.cancel();
@@ -313,7 +297,7 @@ describe('onDone', () => {
   });
 
   test('a function that throws is logged, and keeps nobody from going on', async () => {
-    const { runtime, instance } = await run(function* () {
+    const { runtime, instance } = await runBody(function* () {
       const task = yield* spawn(() => later(1, 'value'));
       task.onDone(() => {
         throw new Error('observer failed');
@@ -325,207 +309,5 @@ describe('onDone', () => {
     await expect(instance.result()).resolves.toBe('value');
     expect(trail).toEqual(['told']);
     expect(runtime.logged).toMatchObject([{ level: 'error', message: expect.stringContaining('onDone of task 1') }]);
-  });
-});
-
-describe('all', () => {
-  test('it gives a list in order, or an object by key, whoever was first', async () => {
-    const { instance } = await run(function* () {
-      const list = yield* all([later(3, 'a'), later(1, 'b'), step('c', () => 'c')]);
-      const object = yield* all({ x: later(2, 1), __proto__x: later(1, 2) });
-      return { list, object };
-    }, '5 hours');
-
-    await expect(instance.result()).resolves.toEqual({ list: ['a', 'b', 'c'], object: { x: 1, __proto__x: 2 } });
-  });
-
-  test('of nothing it gives nothing', async () => {
-    const { instance } = await run(function* () {
-      return [yield* all([]), yield* all({})];
-    });
-
-    await expect(instance.result()).resolves.toEqual([[], {}]);
-  });
-
-  test('a key that means something to JavaScript is data', async () => {
-    const { instance } = await run(function* () {
-      const results = yield* all(Object.fromEntries([['__proto__', later(1, 'mine')]]));
-      return [Object.entries(results), Object.getPrototypeOf(results) === Object.prototype];
-    }, '1 hour');
-
-    await expect(instance.result()).resolves.toEqual([[['__proto__', 'mine']], true]);
-  });
-
-  test('a hundred steps run at once', async () => {
-    const gate = new Gate();
-    let running = 0;
-    const { runtime, instance } = await run(() =>
-      all(
-        Array.from({ length: 100 }, (_, index) =>
-          step(`s${index}`, async () => {
-            running++;
-            if (running === 100) gate.open();
-            await gate.passed;
-            return index;
-          }),
-        ),
-      ),
-    );
-    await runtime.runUntilIdle();
-
-    expect(running).toBe(100);
-    await expect(instance.result()).resolves.toEqual(Array.from({ length: 100 }, (_, index) => index));
-  });
-});
-
-describe('race', () => {
-  test('it gives what the first gives, of an object with its key', async () => {
-    const { instance } = await run(function* () {
-      return [yield* race([later(2, 'slow'), later(1, 'fast')]), yield* race({ slow: later(2, 1), fast: later(1, 2) })];
-    }, '4 hours');
-
-    await expect(instance.result()).resolves.toEqual(['fast', { key: 'fast', value: 2 }]);
-  });
-
-  test('an error that comes first is thrown', async () => {
-    const { instance } = await run(() => race([later(2, 'slow'), failing(1, 'first')]), '1 hour');
-
-    expect(await failureOf(instance)).toMatchObject({ message: 'first' });
-  });
-
-  test('when two are ready at once the earlier one wins, and the other event is kept', async () => {
-    const { runtime, instance } = await run(function* () {
-      yield* sleep('1 hour');
-      const first = yield* race({ a: receive(word, { key: 'a' }), b: receive(word, { key: 'b' }) });
-      return [first, yield* receive(word, { key: first.key === 'a' ? 'b' : 'a' })];
-    });
-    await runtime.publish(word, 'a', 'from a');
-    await runtime.publish(word, 'b', 'from b');
-
-    await runtime.advance('1 hour');
-
-    await expect(instance.result()).resolves.toEqual([{ key: 'a', value: 'from a' }, 'from b']);
-  });
-
-  test('of nothing is refused', async () => {
-    const { instance } = await run(() => race([] as unknown as [Operation<unknown>]));
-
-    expect(await failureOf(instance)).toMatchObject({ name: 'DefinitionError', message: expect.stringContaining('never end') });
-  });
-});
-
-describe('timeout', () => {
-  test('it throws TimeoutError when the time is up, after the cleanup of what it bounded', async () => {
-    const { instance } = await run(function* () {
-      try {
-        yield* timeout(
-          '1 hour',
-          (function* () {
-            try {
-              yield* noisy('bounded');
-            } finally {
-              yield* sleep('1 hour');
-              trail.push('cleaned');
-            }
-          })(),
-        );
-      } catch (error) {
-        trail.push(`${(error as Error).name}: ${(error as Error).message}`);
-      }
-    }, '2 hours');
-    await instance.result();
-
-    expect(trail).toEqual(['bounded: no longer needed', 'cleaned', `TimeoutError: timeout() timed out after ${HOUR} ms.`]);
-  });
-
-  test('orElse is given instead when it is present, also when it is undefined', async () => {
-    const { instance } = await run(function* () {
-      return [yield* timeout('1 hour', later(2, 1), { orElse: 'else' }), yield* timeout('1 hour', later(2, 1), { orElse: undefined })];
-    }, '2 hours');
-
-    await expect(instance.result()).resolves.toEqual(['else', undefined]);
-  });
-
-  test('in time, it gives what the operation gives or throws', async () => {
-    const { runtime, instance } = await run(function* () {
-      const value = yield* timeout('2 hours', later(1, 'value'));
-      try {
-        yield* timeout('2 hours', failing(1, 'own error'));
-      } catch (error) {
-        return [value, (error as Error).message];
-      }
-    }, '2 hours');
-
-    await expect(instance.result()).resolves.toEqual(['value', 'own error']);
-    expect(runtime.health()).toMatchObject({ deadlines: 1 });
-  });
-
-  test('the outer bound cuts the inner one', async () => {
-    const { instance } = await run(
-      () => timeout('1 hour', timeout('1 day', later(48, 1), { orElse: 'inner' }), { orElse: 'outer' }),
-      '1 hour',
-    );
-
-    await expect(instance.result()).resolves.toBe('outer');
-  });
-
-  test('a step that is bounded is told through its signal', async () => {
-    const signals: AbortSignal[] = [];
-    const { instance } = await run(
-      () =>
-        timeout(
-          '1 hour',
-          step('slow', ({ signal }) => (signals.push(signal), new Promise<void>(() => {}))),
-          { orElse: 'gave up' },
-        ),
-      '1 hour',
-    );
-
-    await expect(instance.result()).resolves.toBe('gave up');
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
-  });
-});
-
-describe('nested generators', () => {
-  test('an operation can be run again, a generator function as often as it is called', async () => {
-    const { instance } = await run(function* () {
-      const twice = sleep('1 hour');
-      const start = yield* now();
-      yield* twice;
-      yield* twice;
-      return (yield* now()) - start + (yield* later(1, 1)) + (yield* later(1, 1));
-    }, '4 hours');
-
-    await expect(instance.result()).resolves.toBe(2 * HOUR + 2);
-  });
-
-  test('any iterable of effects is an operation, such as an object of the user', async () => {
-    const pause: Operation<string> = {
-      *[Symbol.iterator](): Iterator<Effect, string, unknown> {
-        yield* sleep('1 hour');
-        return 'paused';
-      },
-    };
-    const { instance } = await run(function* () {
-      return yield* pause;
-    }, '1 hour');
-
-    await expect(instance.result()).resolves.toBe('paused');
-  });
-
-  test('a deep chain of yield* is no deeper for the journal', async () => {
-    const descend = function* (depth: number): Operation<number> {
-      return depth === 0 ? yield* step('bottom', () => 1) : 1 + (yield* descend(depth - 1));
-    };
-    const { runtime } = await run(function* () {
-      const depth = yield* descend(500);
-      yield* sleep('1 hour');
-      return depth;
-    });
-
-    const recovered = await runtime.crash();
-    await recovered.advance('1 hour');
-
-    await expect(recovered.instance('t').result()).resolves.toBe(501);
   });
 });

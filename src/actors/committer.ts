@@ -9,9 +9,6 @@ import type { OpenStore } from '../runtime/ports.js';
 import { StoreFailedError } from '../runtime/store-errors.js';
 import type { Caller, PendingCommit } from './commit.js';
 
-/** Of many commits made in one moment, the first go to the disk while the others are still being made. */
-const FLUSH_AT = 32;
-
 export interface CommitterEvents {
   durable(commits: readonly PendingCommit[]): void;
   failed(commits: readonly PendingCommit[], error: unknown): void;
@@ -42,12 +39,7 @@ export class Committer {
 
   add(commit: PendingCommit): void {
     this.#gathered.push(commit);
-    if (this.#underWay.length > 0) return;
-    if (this.#gathered.length >= FLUSH_AT) {
-      this.#flush();
-      return;
-    }
-    if (this.#isScheduled) return;
+    if (this.#underWay.length > 0 || this.#isScheduled) return;
     this.#isScheduled = true;
     // In a microtask: what is ready in the same moment shares the sync.
     queueMicrotask(this.#flush);

@@ -23,7 +23,8 @@ import type { World } from './world.js';
 /** What is to be taken up again after a failed write. */
 export interface Undone {
   readonly attempts: readonly AttemptEvent[];
-  readonly slots: readonly Slot[];
+  /** Instances, and the steps that they have on disk to run. */
+  readonly slots: readonly { readonly slot: Slot; readonly steps: readonly Request[] }[];
 }
 
 export interface ConsequencesOptions {
@@ -55,7 +56,7 @@ export class Consequences {
     for (const slot of commit.slots ?? []) this.#instances.rests(slot);
     for (const { address, seq } of commit.puts ?? []) this.#putDurable(address, seq);
     for (const slot of commit.born ?? []) this.beginBorn(slot);
-    for (const slot of commit.cancels ?? []) this.resume(slot);
+    for (const slot of commit.cancels ?? []) this.resume(slot, []);
     for (const fn of commit.after ?? []) fn();
   }
 
@@ -71,17 +72,20 @@ export class Consequences {
     for (const slot of slots) this.#instances.reload(slot, error);
     for (const address of addresses) this.#router.reload(address);
     for (const commit of commits) for (const caller of commit.callers ?? []) caller.reject(error);
-    return { attempts: commits.flatMap((commit) => commit.redo ?? []), slots: [...slots].filter((slot) => this.#world.slots.has(slot.id)) };
+    return {
+      attempts: commits.flatMap((commit) => commit.redo ?? []),
+      slots: [...slots].filter((slot) => this.#world.slots.has(slot.id)).map((slot) => ({ slot, steps: stepsToRun(slot) })),
+    };
   }
 
   /** Takes up again what an instance has on disk and nobody would repeat: its first turn, a cancellation, its steps. */
-  resume(slot: Slot): void {
+  resume(slot: Slot, steps: readonly Request[]): void {
     if (!slot.isActive || slot.stuck !== null) return;
     const record = this.#instances.read(slot);
     if (record?.status !== 'active') return;
     if (record.cancelAsked !== null) this.#cancelAsked(slot, record.cancelAsked.reason);
     else if (slot.requests.size === 0) this.beginBorn(slot);
-    else this.startSteps(slot);
+    else for (const request of steps) this.startStep(slot, request);
   }
 
   /** Once this commit is on disk: starts the steps that an instance has now, or runs its first turn. */

@@ -60,7 +60,13 @@ export class Instances {
 
   /** Begins an instance in this commit; its first turn runs here, or later with `begin` when it is a child. */
   create(birth: Birth): Slot {
-    const slot = new Slot({ id: birth.id, workflow: birth.workflow.name, version: birth.workflow.version, depth: birth.depth });
+    const slot = new Slot({
+      id: birth.id,
+      workflow: birth.workflow.name,
+      version: birth.workflow.version,
+      depth: birth.depth,
+      parent: birth.parent,
+    });
     slot.inputText = birth.inputText;
     this.#world.slots.set(slot.id, slot);
     const parent = birth.parent === null ? '0' : JSON.stringify(birth.parent);

@@ -21,7 +21,7 @@ export function recover(supervisor: Supervisor): void {
   loadMailboxes(supervisor);
   if (world.store.recovery.clean) for (const slot of interrupted) consequences.startSteps(slot);
   else consequences.countInterruptions(interrupted);
-  for (const slot of unfinished) consequences.resume(slot);
+  for (const slot of unfinished) consequences.resume(slot, []);
   for (const childId of world.childWaits.keys()) if (world.slots.get(childId)?.isActive !== true) world.endedChildren.push(childId);
   world.meetings.push(...world.mailboxes.meetings());
 }
@@ -49,9 +49,11 @@ function hasStepInFlight(record: InstanceRecord, now: number): boolean {
 
 function loadMailboxes(supervisor: Supervisor): void {
   const { world, router } = supervisor;
+  const ids: { address: string; at: number }[] = [];
   for (const mailbox of world.store.mailboxes()) {
     for (const seq of mailbox.events.keys()) world.sawSeq(seq);
     world.mailboxes.load(mailbox);
+    for (const at of mailbox.seen.values()) ids.push({ address: mailbox.address, at });
     if (mailbox.address === DEAD_LETTERS) continue;
     const { isDirect, target } = parseAddress(mailbox.address);
     if (!isDirect) {
@@ -63,4 +65,6 @@ function loadMailboxes(supervisor: Supervisor): void {
     slot.mailboxes ??= new Set();
     slot.mailboxes.add(mailbox.address);
   }
+  ids.sort((a, b) => a.at - b.at);
+  for (const { address, at } of ids) router.watchId(address, at);
 }

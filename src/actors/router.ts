@@ -11,6 +11,7 @@ import { DEAD_LETTERS, describeAddress, directAddress, keyedAddress, parseAddres
 import type { Encoded } from '../runtime/codec.js';
 import type { Deadline } from '../runtime/deadlines.js';
 import type { Delivery } from '../runtime/effects.js';
+import { Fifo } from '../runtime/fifo.js';
 import { InstanceEndedError, InstanceNotFoundError, MailboxFullError } from '../runtime/instance-errors.js';
 import { limits } from '../runtime/limits.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
@@ -29,10 +30,16 @@ export interface Mail {
   readonly isInner: boolean;
 }
 
+/** Ids are forgotten an hour late, so that many go together. */
+const IDS_PAUSE_MS = 3_600_000;
+const IDS_AT_ONCE = 500;
+
 export class Router {
   readonly #world: World;
   readonly #instances: Instances;
   readonly #expiries = new Map<string, Deadline<Due>>();
+  /** Where ids were accepted, in the order in which they are to be forgotten. */
+  readonly #ids = new Fifo<{ readonly address: string; readonly at: number }>();
 
   constructor(world: World, instances: Instances) {
     this.#world = world;
@@ -97,6 +104,34 @@ export class Router {
       logger.log('warn', `${expired.length} unclaimed event(s) became dead letters.`, { address: describeAddress(address) });
     }
     this.watchExpiry(address);
+  }
+
+  /** Makes sure that an id accepted at an address is forgotten in time, though no other event comes there. */
+  watchId(address: string, at: number): void {
+    this.#ids.add({ address, at });
+  }
+
+  /** Forgets the ids that are too old, those of many addresses in one commit. */
+  forgetIds(): void {
+    const { mailboxes, now, slots } = this.#world;
+    if ((this.nextForgettingAt ?? Infinity) > now) return;
+    this.#world.inCommit(() => {
+      for (let left = IDS_AT_ONCE; left > 0; left--) {
+        const first = this.#ids.first;
+        if (first === undefined || now - first.at <= limits.seenIdsMs) break;
+        this.#ids.removeFirst();
+        const forgotten = mailboxes.forgetOld(first.address, now);
+        const { isDirect, target } = parseAddress(first.address);
+        if (forgotten.length > 0)
+          this.#change(first.address, `{"f":${JSON.stringify(forgotten)}}`, isDirect ? (slots.get(target) ?? null) : null);
+      }
+    });
+  }
+
+  /** When ids are to be forgotten. */
+  get nextForgettingAt(): number | undefined {
+    const first = this.#ids.first;
+    return first === undefined ? undefined : first.at + limits.seenIdsMs + IDS_PAUSE_MS;
   }
 
   /** Sends a dead letter to its address again, as if it came now. */
@@ -207,6 +242,7 @@ export class Router {
 
   #remember(address: string, id: string, before: string, slot: Slot | null): void {
     const at = this.#world.now;
+    this.watchId(address, at);
     const { forgotten } = this.#world.mailboxes.remember(address, id, at);
     const forget = forgotten.length === 0 ? '' : `,"f":${JSON.stringify(forgotten)}`;
     this.#change(address, `{${before}"s":[[${JSON.stringify(id)},${at}]]${forget}}`, slot);

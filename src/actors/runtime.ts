@@ -206,7 +206,7 @@ export class RuntimeCore implements Runtime {
     const { runner, options } = this.#world;
     if (runner.size === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = options.clock.setTimer(options.clock.now() + graceMs, resolve);
+      const timer = options.clock.setDelay(graceMs, resolve);
       void runner.idle().then(() => {
         timer.cancel();
         resolve();

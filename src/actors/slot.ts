@@ -34,6 +34,7 @@ export class Slot {
   readonly workflow: string;
   readonly version: number;
   readonly depth: number;
+  readonly parent: string | null;
   status: RecordStatus = 'active';
   stuck: ErrorData | null = null;
   endedAt: number | null = null;
@@ -51,11 +52,12 @@ export class Slot {
   /** Addresses of events sent to it, that have a mailbox. */
   mailboxes: Set<string> | null = null;
 
-  constructor(head: Pick<InstanceRecord, 'id' | 'workflow' | 'version' | 'depth'>) {
+  constructor(head: Pick<InstanceRecord, 'id' | 'workflow' | 'version' | 'depth' | 'parent'>) {
     this.id = head.id;
     this.workflow = head.workflow;
     this.version = head.version;
     this.depth = head.depth;
+    this.parent = head.parent;
   }
 
   get isActive(): boolean {

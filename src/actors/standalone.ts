@@ -320,5 +320,9 @@ function toClock(system: SystemClock, realNow: () => number): Clock {
       arm();
       return { cancel: () => system.clearTimeout(id) };
     },
+    setDelay(ms, fire) {
+      const id = system.setTimeout(fire, ms);
+      return { cancel: () => system.clearTimeout(id) };
+    },
   };
 }

@@ -169,7 +169,7 @@ class Attempt implements StepContext {
   }
 
   #startTimer(clock: Clock, ms: number): void {
-    this.#timer = clock.setTimer(clock.now() + ms, () => {
+    this.#timer = clock.setDelay(ms, () => {
       const { effect } = this.#options;
       const error = new TimeoutError(`${effect.kind} "${effect.name}"`, ms);
       this.abort(error);

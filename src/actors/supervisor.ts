@@ -3,7 +3,9 @@
 // another message when the commit is on disk.
 
 import { type ActorLogic, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
+import { limits } from '../runtime/limits.js';
 import type { Timer } from '../runtime/ports.js';
+import { type Request, requestKey } from '../runtime/record.js';
 import { StoreFailedError } from '../runtime/store-errors.js';
 import type { AttemptEvent, Caller, PendingCommit } from './commit.js';
 import { Committer, isFatal } from './committer.js';
@@ -38,11 +40,11 @@ export class Supervisor {
   readonly #scope: Scope;
   #timer: Timer | null = null;
   #timerAt = Infinity;
-  /** While the store cannot write: nothing but what callers ask is tried until then. */
-  #pausedUntil = 0;
+  /** After a failed write: nothing but what callers ask is tried until it is over. */
+  #pause: Timer | null = null;
   #pauseMs = PAUSE_FIRST_MS;
   #redo: AttemptEvent[] = [];
-  readonly #resume = new Set<Slot>();
+  readonly #resume = new Map<Slot, readonly Request[]>();
   #watchers: (() => void)[] = [];
   /** Why the runtime stopped by itself. */
   failure: StoreFailedError | null = null;
@@ -136,6 +138,7 @@ export class Supervisor {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#pause?.cancel();
     this.world.runner.abortAll('the runtime stops');
     this.instances.stopAll();
   }
@@ -161,8 +164,12 @@ export class Supervisor {
     }
     const { attempts, slots } = this.consequences.undo(commits, error);
     this.#redo.push(...attempts);
-    for (const slot of slots) this.#resume.add(slot);
-    this.#pausedUntil = this.world.now + this.#pauseMs;
+    for (const { slot, steps } of slots) this.#resume.set(slot, steps);
+    this.#pause?.cancel();
+    this.#pause = this.world.options.clock.setDelay(this.#pauseMs, () => {
+      this.#pause = null;
+      this.send({ type: 'rouse.tick' });
+    });
     this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_LAST_MS);
     this.world.logger.log('error', 'The store could not write; what is under way is tried again.', { error });
   }
@@ -193,17 +200,33 @@ export class Supervisor {
   #tick(budget: number): void {
     const { world } = this;
     if (this.failure !== null || world.isStopping) return;
-    if (world.now >= this.#pausedUntil) {
-      for (const event of this.#redo.splice(0)) this.consequences.applyAttempt(event);
-      for (const slot of this.#resume) this.consequences.resume(slot);
-      this.#resume.clear();
+    if (this.#pause === null) {
+      this.#takeUpAgain();
       this.#meet(budget);
       for (let child = world.endedChildren.shift(); child !== undefined; child = world.endedChildren.shift())
         this.consequences.tellParents(child);
       this.#fireDeadlines(budget);
+      this.router.forgetIds();
     }
     this.instances.passivate();
     this.#setTimer();
+  }
+
+  /** What the failed write undid: the outcomes that had arrived, and what those instances have on disk to do. */
+  #takeUpAgain(): void {
+    if (this.#redo.length === 0 && this.#resume.size === 0) return;
+    const slots = [...this.#resume];
+    const attempts = this.#redo.splice(0);
+    this.#resume.clear();
+    for (const [slot, steps] of slots) {
+      const isRedone = (request: Request): boolean =>
+        attempts.some((event) => event.instanceId === slot.id && event.key === requestKey(request.task, request.pos));
+      this.consequences.resume(
+        slot,
+        steps.filter((request) => !isRedone(request)),
+      );
+    }
+    for (const event of attempts) this.consequences.applyAttempt(event);
   }
 
   #meet(budget: number): void {
@@ -255,7 +278,13 @@ export class Supervisor {
   }
 
   #forget({ slot }: Extract<Due, { kind: 'retention' }>): void {
-    if (this.world.childWaits.has(slot.id) || this.world.slots.get(slot.id) !== slot) return;
+    if (this.world.slots.get(slot.id) !== slot) return;
+    // A parent that lives may still ask for the result.
+    const isWanted = this.world.childWaits.has(slot.id) || (slot.parent !== null && this.world.slots.get(slot.parent)?.isActive === true);
+    if (isWanted) {
+      this.world.watchRetention(slot, this.world.now + limits.retentionMs);
+      return;
+    }
     this.world.inCommit(() => {
       this.world.commit.change('instance', slot.id, '{"d":1}');
       this.world.commit.touchSlot(slot);
@@ -266,10 +295,9 @@ export class Supervisor {
 
   #setTimer(): void {
     const { world } = this;
-    const paused = world.now < this.#pausedUntil;
     const hasLeft = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
-    const work = hasLeft ? world.now : Math.min(world.deadlines.nextDueAt() ?? Infinity);
-    const at = Math.min(paused ? Math.max(work, this.#pausedUntil) : work, this.instances.nextPassivationAt ?? Infinity);
+    const work = hasLeft ? world.now : Math.min(world.deadlines.nextDueAt() ?? Infinity, this.router.nextForgettingAt ?? Infinity);
+    const at = Math.min(this.#pause === null ? work : Infinity, this.instances.nextPassivationAt ?? Infinity);
     if (at === this.#timerAt) return;
     if (this.#timer !== null && this.#timerAt <= at && this.#timerAt > world.now) return;
     this.#timer?.cancel();

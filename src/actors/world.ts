@@ -131,9 +131,8 @@ export class World {
   }
 
   /** Ends an instance's time of being readable when its retention is over. */
-  watchRetention(slot: Slot): void {
-    if (slot.endedAt === null) return;
-    this.deadlines.add({ dueAt: slot.endedAt + limits.retentionMs, seq: 0, task: 0, pos: 0 }, { kind: 'retention', slot });
+  watchRetention(slot: Slot, dueAt = (slot.endedAt ?? this.now) + limits.retentionMs): void {
+    this.deadlines.add({ dueAt, seq: 0, task: 0, pos: 0 }, { kind: 'retention', slot });
   }
 
   /** The deltas of an instance that are on their way to the disk. */

@@ -4,7 +4,7 @@ import { revive } from './codec.js';
 import { type ErrorData, fromErrorData } from './error-data.js';
 import type { SettleStatus } from './execution.js';
 import { describeFound } from './found.js';
-import type { EffectBody, Operation } from './operation.js';
+import { type EffectBody, effectOperation, type Operation } from './operation.js';
 import type { Json } from './record.js';
 import { fail, type Outcome, succeed, type TaskNode } from './task-node.js';
 import { AuthoringError, CompensationError, TimeoutError } from './workflow-errors.js';
@@ -13,7 +13,8 @@ export function* runCompensations(stack: (() => Operation<unknown>)[], cause: un
   const failures: { name: string; message: string }[] = [];
   for (let undo = stack.pop(); undo !== undefined; undo = stack.pop()) {
     try {
-      yield* undo();
+      // In a task of its own: what it spawns and what fails there is its affair.
+      yield* effectOperation({ kind: 'all', name: 'compensation', operations: [undo()], keys: null });
     } catch (error) {
       failures.push(error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) });
     }

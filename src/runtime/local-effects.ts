@@ -85,6 +85,12 @@ function performOnTask(execution: Execution, task: TaskNode, body: EffectOf<'joi
     );
   if (body.kind === 'join') return join(target, task);
   execution.scheduler.cancel(target, body.reason ?? null);
+  if (task.interrupt !== null) {
+    // It has cancelled a scope that it belongs to: this is the wait at which it is told.
+    const { error } = task.interrupt;
+    task.interrupt = null;
+    return fail(error);
+  }
   return target.end !== null ? succeed(undefined) : waitForEnd(execution, target, task);
 }
 

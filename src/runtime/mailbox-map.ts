@@ -183,6 +183,19 @@ export class MailboxMap {
     return { forgotten };
   }
 
+  /** Forgets the ids at an address that are too old. */
+  forgetOld(address: string, now: number): string[] {
+    const mailbox = this.#mailboxes.get(address);
+    const forgotten: string[] = [];
+    for (const [id, at] of mailbox?.seen ?? []) {
+      if (now - at <= limits.seenIdsMs) break;
+      mailbox?.seen.delete(id);
+      forgotten.push(id);
+    }
+    if (mailbox !== undefined && mailbox.events.size === 0 && mailbox.seen.size === 0) this.#mailboxes.delete(address);
+    return forgotten;
+  }
+
   /** Every address with events or receivers, for those who look. */
   *addresses(): Iterable<{ address: string; receivers: number; events: number }> {
     for (const address of new Set([...this.#receivers.keys(), ...this.#mailboxes.keys()])) {

@@ -4,10 +4,13 @@
 import type { MailboxRecord } from './mailbox-record.js';
 import type { InstanceRecord } from './record.js';
 
-/** Time. `setTimer` fires once at or after an absolute time, however far away, never before. */
+/** Time. */
 export interface Clock {
   now(): number;
+  /** Fires once at or after an absolute time, however far away, never before. */
   setTimer(at: number, fire: () => void): Timer;
+  /** Fires once after so many milliseconds, whatever the clock is set to meanwhile. */
+  setDelay(ms: number, fire: () => void): Timer;
 }
 
 export interface Timer {

@@ -123,6 +123,27 @@ test('those that fail are all told, and the error that began it is the cause', a
   expect(trail).toEqual(['two', 'one']);
 });
 
+test('a task that one spawned and that fails is its failure', async () => {
+  const { runtime, instance } = await begin(function* () {
+    yield* compensate(() => undo('returned'));
+    yield* compensate(function* () {
+      yield* spawn(function* () {
+        yield* sleep('1 minute');
+        throw new RangeError('task of the compensation');
+      });
+      yield* sleep('1 hour');
+    });
+    throw new Error('failed');
+  });
+
+  await runtime.advance('2 hours');
+
+  const error = await failureOf(instance);
+  expect(trail).toEqual(['returned']);
+  expect(error).toMatchObject({ name: 'CompensationError', cause: { message: 'failed' } });
+  expect(error).toMatchObject({ data: { failures: [{ name: 'RangeError', message: 'task of the compensation' }] } });
+});
+
 test('one that notes another is undone too, before the end', async () => {
   const { instance } = await begin(function* () {
     yield* compensate(function* () {

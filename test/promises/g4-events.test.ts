@@ -2,7 +2,21 @@
 // Mailboxes, duplicates, bounds and dead letters are in g4-mailboxes.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { event, publish, race, receive, receiveAny, send, sleep, spawn, step, TimeoutError, timeout, workflow } from '../../src/index.js';
+import {
+  all,
+  event,
+  publish,
+  race,
+  receive,
+  receiveAny,
+  send,
+  sleep,
+  spawn,
+  step,
+  TimeoutError,
+  timeout,
+  workflow,
+} from '../../src/index.js';
 import { createTestRuntime, type TestRuntime } from '../../src/testing.js';
 import { Gate } from '../support/gate.js';
 import { GatedStore } from '../support/gated-store.js';
@@ -75,6 +89,17 @@ describe.each(residencies)('instances $where', ({ options }) => {
 
     await expect(world.instance('a').result()).resolves.toEqual([1, 2, 3, 4, 5, 6]);
     expect([...early, ...late].map(({ status }) => status)).toEqual(['buffered', 'buffered', 'delivered', 'delivered']);
+  });
+
+  test('G4: two receives of one instance at one address get one event each, in the order in which they were asked for', async () => {
+    const both = workflow('both', () => all([receive(go), receive(go), receive(go, { key: 'k' }), receive(go, { key: 'k' })]));
+    const { runtime } = await createTestRuntime({ ...options, workflows: [both] });
+    const instance = await runtime.start(both);
+
+    for (const n of [1, 2]) await instance.send(go, n);
+    for (const n of [3, 4]) await runtime.publish(go, 'k', n);
+
+    await expect(instance.result()).resolves.toEqual([1, 2, 3, 4]);
   });
 
   test('G4: an event with a key may come before the instance exists', async () => {
@@ -279,6 +304,27 @@ describe.each(residencies)('instances $where', ({ options }) => {
 
     await expect(receiver.result()).resolves.toEqual([1, 2, 4]);
     await expect(sending.result()).resolves.toEqual([3, 'x']);
+  });
+
+  test('G4: an event does not overtake one that a workflow has sent and that is still being written', async () => {
+    const sender = workflow('sender', function* () {
+      yield* send('r', go, 1);
+    });
+    const store = new GatedStore();
+    const { runtime, runUntilIdle } = await createTestRuntime({ ...options, workflows: [three, sender], store });
+    const receiver = await runtime.start(three, undefined, { id: 'r' });
+
+    store.hold();
+    const started = watch(runtime.start(sender));
+    await breathe();
+    const sent = watch(receiver.send(go, 2));
+    await breathe();
+    store.release();
+    await runUntilIdle();
+    await receiver.send(go, 3);
+
+    expect([started.state, sent.state]).toEqual(['resolved', 'resolved']);
+    await expect(receiver.result()).resolves.toEqual([1, 2, 3]);
   });
 });
 

@@ -217,6 +217,40 @@ test('G4: an event id is remembered for 24 hours', async () => {
   expect([first, atTheEnd, later, repeated]).toEqual(['buffered', 'duplicate', 'buffered', 'duplicate']);
 });
 
+test('G4: event ids that are not remembered any more leave nothing behind', async () => {
+  const { runtime, advance, crash } = await createTestRuntime({ workflows: [once] });
+  for (let n = 0; n < 10; n++) {
+    const instance = await runtime.start(once, `k${n}`);
+    await runtime.publish(go, `k${n}`, n, { id: 'e1' });
+    await instance.result();
+  }
+  const before = runtime.health().store;
+
+  await advance('49 hours');
+  const after = runtime.health().store;
+  const recovered = await crash();
+
+  expect(before).toMatchObject({ mailboxes: 10 });
+  expect(after).toMatchObject({ mailboxes: 0 });
+  expect(recovered.health().store).toMatchObject({ mailboxes: 0 });
+});
+
+test('G4: a workflow that repeats an event id is answered duplicate, the same in a replay', async () => {
+  const repeating = workflow('repeating', function* () {
+    const said = [];
+    for (const id of ['e1', 'e1', 'e2']) said.push((yield* publish(go, 'k', 1, { id })).status);
+    yield* receive(go);
+    return said;
+  });
+  const { runtime, crash } = await createTestRuntime({ workflows: [repeating] });
+  await runtime.start(repeating, undefined, { id: 'a' });
+  const recovered = await crash();
+  await recovered.send('a', go, 1);
+
+  await expect(recovered.instance('a').result()).resolves.toEqual(['buffered', 'duplicate', 'buffered']);
+  expect(recovered.health()).toMatchObject({ bufferedEvents: 2 });
+});
+
 test('G4: a million event ids are remembered at an address, and then the oldest is forgotten', () => {
   const mailboxes = new MailboxMap();
   const remember = (n: number) => mailboxes.remember('#go\nk', `e${n}`, 0).forgotten;

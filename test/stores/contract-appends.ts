@@ -23,11 +23,11 @@ export function testOrder(makeStore: MakeStore): void {
   test('appends that were not waited for follow one another', async () => {
     const { open, crashed } = await use(makeStore);
     const store = await open();
+    const turns = Array.from({ length: 200 }, (_, turn) => onInstance('a', { t: turn, e: { turn } }));
 
-    const appended = [store.append([commit(begin('a'))]), store.append([commit(approve('a'))]), store.append([commit(complete('a'))])];
-    await Promise.all(appended);
+    await Promise.all([begin('a'), ...turns].map((change) => store.append([commit(change)])));
 
-    for (const each of [store, await crashed()]) expect(each.readInstance('a')?.status).toBe('completed');
+    for (const each of [store, await crashed()]) expect(each.readInstance('a')?.exposed.get('turn')).toBe(199);
   });
 
   test('an empty batch, and a commit without changes, are nothing', async () => {

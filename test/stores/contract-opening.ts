@@ -59,6 +59,20 @@ export function testCrashing(makeStore: MakeStore): void {
     expect(contentsOf(recovered)).toEqual(before);
   });
 
+  test('a store that is let go of as in a crash takes nothing more, and is opened again as after one', async () => {
+    const { open } = await use(makeStore);
+    const first = await open();
+    await first.append([commit(begin('a'))]);
+    const before = contentsOf(first);
+
+    await first.crash();
+    const second = await open();
+
+    await expect(first.append([commit(begin('b'))])).rejects.toThrow(StoreFailedError);
+    expect(second.recovery).toEqual({ clean: false, cut: null });
+    expect(contentsOf(second)).toEqual(before);
+  });
+
   test('two thousand instances and mailboxes are all there after a close and after a crash', async () => {
     const { open, crashed } = await use(makeStore);
     let store = await open();

@@ -3,10 +3,12 @@
 
 import type { Clock } from '../../runtime/ports.js';
 
-const { setTimeout, clearTimeout } = globalThis;
+const { setTimeout, clearTimeout, performance } = globalThis;
 const { now } = Date;
 /** Node's timers stand still while the machine sleeps, and do not follow a clock that is set: look again after this long. */
 const HOP_MAX_MS = 60_000;
+/** The longest that Node's timers take. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
 
 export function systemClock(): Clock {
   return {
@@ -16,6 +18,16 @@ export function systemClock(): Clock {
       const arm = (): void => {
         const left = at - now();
         timer = setTimeout(() => (now() < at ? arm() : fire()), Math.min(Math.max(left, 0), HOP_MAX_MS));
+      };
+      arm();
+      return { cancel: () => clearTimeout(timer) };
+    },
+    setDelay(ms, fire) {
+      const startedAt = performance.now();
+      let timer: NodeJS.Timeout;
+      const arm = (): void => {
+        const left = ms - (performance.now() - startedAt);
+        timer = setTimeout(() => (performance.now() - startedAt < ms ? arm() : fire()), Math.min(Math.max(left, 0), DELAY_MAX_MS));
       };
       arm();
       return { cancel: () => clearTimeout(timer) };

@@ -50,6 +50,7 @@ class OpenMemoryStore implements OpenStore {
   readonly recovery: Recovery;
   readonly #rows: MemoryStore;
   #appends = 0;
+  #breath: Promise<void> | undefined;
 
   constructor(rows: MemoryStore, recovery: Recovery) {
     this.#rows = rows;
@@ -73,7 +74,7 @@ class OpenMemoryStore implements OpenStore {
   async append(commits: readonly Commit[]): Promise<void> {
     this.#assertOwner();
     // Rows must not change before the caller waits, and whoever opens the store in between takes it with them.
-    await (++this.#appends % breathEvery === 0 ? breath() : undefined);
+    await this.#takeTurn();
     this.#assertOwner();
     for (const commit of commits) {
       for (const change of commit.changes) {
@@ -122,6 +123,17 @@ class OpenMemoryStore implements OpenStore {
     }
     row.push(key, delta);
     if (row.isEmpty()) rows.delete(key);
+  }
+
+  /** Whoever comes while the loop takes its breath waits behind those who came before. */
+  #takeTurn(): Promise<void> | undefined {
+    this.#appends += 1;
+    if (this.#appends % breathEvery === 0) {
+      this.#breath ??= breath().then(() => {
+        this.#breath = undefined;
+      });
+    }
+    return this.#breath;
   }
 
   #assertOwner(): void {

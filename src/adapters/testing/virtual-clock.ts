@@ -1,11 +1,14 @@
 // A clock that stands still until it is moved.
 
 import { DeadlineHeap } from '../../runtime/deadlines.js';
-import type { Clock } from '../../runtime/ports.js';
+import type { Clock, Timer } from '../../runtime/ports.js';
 
 export class VirtualClock implements Clock {
   readonly #timers = new DeadlineHeap<() => void>();
+  /** Delays, by the time that has passed since the clock was made: setting the clock does not touch them. */
+  readonly #delays = new DeadlineHeap<() => void>();
   #now: number;
+  #passed = 0;
   #seq = 0;
 
   constructor(startAt: number) {
@@ -14,29 +17,38 @@ export class VirtualClock implements Clock {
 
   readonly now = (): number => this.#now;
 
-  setTimer(at: number, fire: () => void): { cancel(): void } {
-    const timer = this.#timers.add({ dueAt: Math.max(at, this.#now), seq: this.#seq++, task: 0, pos: 0 }, fire);
+  setTimer(at: number, fire: () => void): Timer {
+    const timer = this.#timers.add({ dueAt: at, seq: this.#seq++, task: 0, pos: 0 }, fire);
     return { cancel: () => this.#timers.cancel(timer) };
   }
 
-  /** When the next timer fires. */
-  get nextAt(): number | undefined {
-    return this.#timers.nextDueAt();
+  setDelay(ms: number, fire: () => void): Timer {
+    const delay = this.#delays.add({ dueAt: this.#passed + ms, seq: this.#seq++, task: 0, pos: 0 }, fire);
+    return { cancel: () => this.#delays.cancel(delay) };
   }
 
-  /** Fires a timer that is due; false when there is none. */
+  /** When the next timer or delay fires. */
+  get nextAt(): number | undefined {
+    const timer = this.#timers.nextDueAt() ?? Infinity;
+    const delay = (this.#delays.nextDueAt() ?? Infinity) - this.#passed + this.#now;
+    const next = Math.min(timer, delay);
+    return next === Infinity ? undefined : Math.max(next, this.#now);
+  }
+
+  /** Fires a timer or delay that is due; false when there is none. */
   fireDue(): boolean {
-    const fire = this.#timers.takeDue(this.#now);
+    const fire = this.#timers.takeDue(this.#now) ?? this.#delays.takeDue(this.#passed);
     fire?.();
     return fire !== undefined;
   }
 
-  /** Moves to a later time; an earlier one changes nothing. */
+  /** Lets time pass up to a later time; an earlier one changes nothing. */
   moveTo(at: number): void {
+    this.#passed += Math.max(0, at - this.#now);
     this.#now = Math.max(this.#now, at);
   }
 
-  /** Sets the time, forward or back, as somebody who sets a machine's clock. */
+  /** Sets the time, forward or back, as somebody who sets a machine's clock: no time passes. */
   setTo(at: number): void {
     this.#now = at;
   }

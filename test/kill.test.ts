@@ -1,0 +1,46 @@
+// The kill test: a process with 64 busy instances is killed at random moments and started again on the same store.
+// ROUSE_KILL_ROUNDS sets how often (25), ROUSE_KILL_SEED repeats the decisions of a run; the moments at which kills
+// strike are the machine's.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { toSummary } from './kill/summary.js';
+import { Trial } from './kill/trial.js';
+
+/** A store has so many rounds; then the next one begins, so that a long run checks often. */
+const ROUNDS_PER_TRIAL = 25;
+const TRIAL_MS = 120_000;
+
+const rounds = numberFrom('ROUSE_KILL_ROUNDS', ROUNDS_PER_TRIAL);
+const firstSeed = numberFrom('ROUSE_KILL_SEED', Date.now() % 1_000_000_000);
+const trials = Array.from({ length: Math.ceil(rounds / ROUNDS_PER_TRIAL) }, (_, number) => ({
+  seed: firstSeed + number,
+  rounds: Math.min(ROUNDS_PER_TRIAL, rounds - number * ROUNDS_PER_TRIAL),
+}));
+
+function numberFrom(name: string, otherwise: number): number {
+  const text = process.env[name];
+  return text === undefined || text === '' ? otherwise : Number(text);
+}
+
+describe('killed at random moments, the process', () => {
+  test.each(trials)(
+    'loses nothing that was acknowledged and does nothing twice: seed $seed, $rounds kills',
+    { timeout: TRIAL_MS },
+    async (options) => {
+      const directory = await mkdtemp(join(tmpdir(), 'rouse-kill-'));
+      const trial = new Trial({ ...options, directory });
+      onTestFinished(async () => {
+        await trial.end();
+        await rm(directory, { recursive: true, force: true });
+      });
+
+      const outcome = await trial.run();
+
+      console.log(toSummary(options.seed, outcome));
+      expect(outcome.broken, `repeat with ROUSE_KILL_SEED=${options.seed}`).toEqual([]);
+    },
+  );
+});

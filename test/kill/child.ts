@@ -1,0 +1,106 @@
+// The process that is killed: it opens a runtime on a store when it is told to, and passes on what the test asks of it.
+//
+//   started by kill.test.ts, not by hand
+
+import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { createRuntime, type Logger, type Runtime, WorkflowFailedError } from '../../src/index.js';
+import type { StorePort } from '../../src/runtime/ports.js';
+import { openOutside, tell } from './outside.js';
+import type { Ending, Opened, Opening, Reply, Request, ToChild } from './protocol.js';
+import { collector, courier, order, parcel, workflows } from './workflows.js';
+
+/** Whatever the runtime finds wrong is the test's business. */
+const logger: Logger = {
+  log(level, message, fields) {
+    if (level === 'error') void tell({ kind: 'complaint', text: `${message} ${JSON.stringify(fields)}` });
+  },
+};
+
+async function open(opening: Opening): Promise<{ runtime: Runtime; opened: Opened }> {
+  openOutside(opening);
+  const inner = createJsonStore(opening.store, opening);
+  let cutBytes = 0;
+  const store: StorePort = {
+    kind: inner.kind,
+    async open(options) {
+      const store = await inner.open(options);
+      cutBytes = store.recovery.cut?.bytes ?? 0;
+      return store;
+    },
+  };
+  const begin = performance.now();
+  const runtime = await createRuntime({ workflows, store, logger, maxResident: opening.maxResident });
+  return { runtime, opened: { recoveryMs: performance.now() - begin, cutBytes } };
+}
+
+async function answer(runtime: Runtime, request: Request): Promise<unknown> {
+  switch (request.kind) {
+    case 'start':
+      return (await runtime.start(courier, request.route, { id: request.id })).id;
+    case 'order':
+      return (await runtime.send(request.to, order, toItem(request), { id: request.id })).status;
+    case 'parcel':
+      return (await runtime.publish(parcel, request.key, toItem(request), { id: request.id })).status;
+    case 'complete':
+      return runtime.complete(request.token, request.payload);
+    case 'cancel':
+      return runtime.instance(request.id).cancel('the test wants it');
+    case 'result':
+      return endingOf(runtime, request.id);
+    case 'history':
+      return (await runtime.query(request.id, 'history')) ?? [];
+    case 'collect':
+      return (await runtime.start(collector, request.key, { id: `collector of ${request.key}` })).result();
+    case 'unfinished':
+      return unfinished(runtime);
+    case 'stop':
+      return runtime.stop();
+  }
+}
+
+async function endingOf(runtime: Runtime, id: string): Promise<Ending> {
+  try {
+    return { status: 'completed', output: await runtime.instance(id, courier).result() };
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) return { status: 'failed', error: error.error.name, message: error.error.message };
+    throw error;
+  }
+}
+
+async function unfinished(runtime: Runtime): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { id, status, endedAt, waitingFor } of runtime.list()) {
+    if (endedAt === null) found.push(`${id} is ${status}, waits for ${JSON.stringify(waitingFor)}`);
+  }
+  return found;
+}
+
+function toItem({ id, padding }: { id: string; padding: number }): { id: string; padding: string } {
+  return { id, padding: '.'.repeat(padding) };
+}
+
+async function toReply(value: Promise<unknown>): Promise<Reply> {
+  try {
+    return { value: (await value) ?? null };
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    return { code: String(code), message: String(message) };
+  }
+}
+
+let runtime: Runtime | null = null;
+
+async function obey(message: ToChild): Promise<void> {
+  if (message.kind === 'open') {
+    const { opened, ...rest } = await open(message.opening);
+    runtime = rest.runtime;
+    await tell({ kind: 'opened', opened });
+    return;
+  }
+  if (runtime === null) throw new Error('Nothing was opened yet.');
+  await tell({ kind: 'reply', number: message.number, reply: await toReply(answer(runtime, message.request)) });
+}
+
+process.on('message', (message: ToChild) => void obey(message));
+process.once('disconnect', () => process.exit());
+void tell({ kind: 'loaded' });

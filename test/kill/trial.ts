@@ -1,0 +1,220 @@
+// A trial: one store, and a process on it that is killed again and again while couriers are busy; then everything is
+// let finish, killed once more, and judged from what the last process finds.
+
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { readAttempts } from './attempts.js';
+import { Dice } from './dice.js';
+import { Ledger } from './ledger.js';
+import { Line } from './line.js';
+import { type Ending, type Opened, type Request, toValue } from './protocol.js';
+import { Traffic } from './traffic.js';
+import { judge } from './verdict.js';
+import { Victim } from './victim.js';
+
+/** Without a word from the process for so long, nothing will come any more. */
+const SILENCE_MS = 15_000;
+const LIFE_MIN_MS = 5;
+const LIFE_MAX_MS = 500;
+
+export interface TrialOptions {
+  readonly seed: number;
+  readonly rounds: number;
+  /** An empty directory. */
+  readonly directory: string;
+}
+
+/** What a trial came to. */
+export interface Outcome {
+  readonly broken: readonly string[];
+  readonly ledger: Ledger;
+  readonly kills: number;
+  /** Of these kills. */
+  readonly killsBeforeReady: number;
+  readonly killsInCheckpoint: number;
+  readonly cuts: number;
+  readonly recoveriesMs: readonly number[];
+  readonly attempts: number;
+  readonly requests: number;
+  readonly attemptsMax: number;
+}
+
+export class Trial {
+  readonly #options: TrialOptions;
+  readonly #dice: Dice;
+  readonly #ledger = new Ledger();
+  readonly #line = new Line();
+  readonly #traffic: Traffic;
+  readonly #victims = new Set<Victim>();
+  readonly #recoveriesMs: number[] = [];
+  #next: Victim;
+  #processes = 0;
+  #kills = 0;
+  #killsBeforeReady = 0;
+  #killsInCheckpoint = 0;
+  #cuts = 0;
+  #fail: (error: Error) => void = () => {};
+  readonly #failure: Promise<never>;
+  readonly #silence: NodeJS.Timeout;
+
+  constructor(options: TrialOptions) {
+    this.#options = options;
+    this.#dice = new Dice(options.seed);
+    this.#failure = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.#failure.catch(() => {});
+    this.#silence = setTimeout(() => this.#fail(new Error(`Nothing happened for ${SILENCE_MS} ms.`)), SILENCE_MS);
+    const onFault = (text: string) => this.#fail(new Error(text));
+    this.#traffic = new Traffic({ line: this.#line, ledger: this.#ledger, dice: this.#dice.part(0), onFault });
+    this.#next = this.#load();
+  }
+
+  /** Kills as often as asked for, lets all finish, and says what was found. */
+  async run(): Promise<Outcome> {
+    try {
+      await this.#orFailure(this.#killAgainAndAgain());
+      await this.#orFailure(this.#finish());
+    } catch (error) {
+      this.#ledger.faults.unshift(error instanceof Error ? error.message : String(error), ...(await this.#unfinished()));
+      return this.#outcome({ isFinished: false });
+    }
+    return this.#outcome({ isFinished: true });
+  }
+
+  /** Ends every process that is left. */
+  async end(): Promise<void> {
+    clearTimeout(this.#silence);
+    await Promise.all([...this.#victims].map((victim) => victim.kill()));
+  }
+
+  async #killAgainAndAgain(): Promise<void> {
+    this.#traffic.begin();
+    for (let round = 0; round < this.#options.rounds; round += 1) {
+      const last = this.#recoveriesMs.at(-1);
+      const victim = await this.#take();
+      const opening = this.#open(victim); console.log('O', Date.now() % 1e6);
+      if (last !== undefined && this.#dice.chance(0.25)) {
+        await Promise.race([pause(this.#dice.below(Math.ceil(last * 1.2))), opening]);
+        await this.#kill(victim);
+        if ((await opening) === null) this.#killsBeforeReady += 1;
+      } else {
+        await opening;
+        this.#line.connect(victim);
+        await pause(LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1));
+        this.#line.disconnect();
+        await this.#kill(victim);
+      }
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const victim = await this.#take();
+    await this.#open(victim);
+    this.#line.connect(victim);
+    console.log('W', Date.now() % 1e6); await this.#traffic.windDown(); console.log('w', Date.now() % 1e6);
+    await this.#kill(victim);
+    const last = await this.#take();
+    await this.#open(last);
+    await this.#readAll(last);
+    console.log('E', Date.now() % 1e6); await last.end(); console.log('e', Date.now() % 1e6);
+    this.#victims.delete(last);
+  }
+
+  /** What a process finds that has seen nothing of it happen. */
+  async #readAll(victim: Victim): Promise<void> {
+    const ask = async (request: Request): Promise<unknown> => { const r = await victim.ask(request); console.log(JSON.stringify(request).slice(0,100), Date.now()%1e6); return toValue(r, request); };
+    for (const voyage of this.#ledger.voyages.values()) {
+      this.#ledger.ended(voyage, (await ask({ kind: 'result', id: voyage.id })) as Ending);
+      this.#ledger.saw(voyage, (await ask({ kind: 'history', id: voyage.id })) as string[]);
+    }
+    for (const key of this.#traffic.keys) this.#ledger.left.set(key, (await ask({ kind: 'collect', key })) as string[]);
+    for (const each of (await ask({ kind: 'unfinished' })) as string[]) this.#ledger.faults.push(`It has not ended: ${each}`);
+  }
+
+  /** A process with its program loaded; the next one is loaded while it works. */
+  async #take(): Promise<Victim> {
+    const victim = this.#next;
+    await victim.loaded;
+    this.#next = this.#load();
+    return victim;
+  }
+
+  #load(): Victim {
+    const victim = new Victim({
+      onToken: (label, token) => this.#traffic.onToken(label, token),
+      onFault: (text) => this.#fail(new Error(text)),
+      onSign: () => this.#silence.refresh(),
+    });
+    this.#victims.add(victim);
+    return victim;
+  }
+
+  async #open(victim: Victim): Promise<Opened | null> {
+    const { directory } = this.#options;
+    const process = this.#processes;
+    this.#processes += 1;
+    const opened = await victim.open({
+      store: join(directory, 'store'),
+      attempts: join(directory, 'attempts'),
+      process,
+      // So little that a checkpoint is written several times in each life.
+      logBytesMin: 65_536,
+      logBytesMax: 262_144,
+      maxResident: process % 2 === 0 ? 10_000 : 0,
+    });
+    if (opened !== null) this.#recoveriesMs.push(opened.recoveryMs);
+    if (opened !== null && opened.cutBytes > 0) this.#cuts += 1;
+    return opened;
+  }
+
+  async #kill(victim: Victim): Promise<void> {
+    console.log('K', Date.now() % 1e6); await victim.kill(); console.log('k', Date.now() % 1e6);
+    this.#victims.delete(victim);
+    this.#kills += 1;
+    if (await hasHalfACheckpoint(join(this.#options.directory, 'store'))) this.#killsInCheckpoint += 1;
+  }
+
+  #orFailure<T>(task: Promise<T>): Promise<T> {
+    task.catch(() => {});
+    return Promise.race([task, this.#failure]);
+  }
+
+  /** What the process that lives can say of what hangs. */
+  async #unfinished(): Promise<string[]> {
+    const lines = await Promise.race([this.#line.ask({ kind: 'unfinished' }), pause(1_000, null, { ref: false })]);
+    return lines !== null && 'value' in lines ? (lines.value as string[]).map((line) => `It has not ended: ${line}`) : [];
+  }
+
+  #outcome(state: { isFinished: boolean }): Outcome {
+    const { attempts, torn } = readAttempts(join(this.#options.directory, 'attempts'));
+    const counts = new Map<string, number>();
+    for (const { key } of attempts) counts.set(key, (counts.get(key) ?? 0) + 1);
+    const broken = judge(this.#ledger, attempts, state);
+    if (torn > this.#kills) broken.push(`${torn} lines of the file of attempts are torn by ${this.#kills} kills.`);
+    return {
+      broken,
+      ledger: this.#ledger,
+      kills: this.#kills,
+      killsBeforeReady: this.#killsBeforeReady,
+      killsInCheckpoint: this.#killsInCheckpoint,
+      cuts: this.#cuts,
+      recoveriesMs: this.#recoveriesMs,
+      attempts: attempts.length,
+      requests: counts.size,
+      attemptsMax: Math.max(0, ...counts.values()),
+    };
+  }
+}
+
+/** Whether a store has shard files that its meta.json does not name yet: what a checkpoint that was killed leaves. */
+async function hasHalfACheckpoint(store: string): Promise<boolean> {
+  const [meta, names] = await Promise.all([
+    readFile(join(store, 'meta.json'), 'utf8').catch(() => null),
+    readdir(join(store, 'shards')).catch(() => []),
+  ]);
+  if (meta === null) return false;
+  const { generation } = (JSON.parse(meta) as { meta: { generation: number } }).meta;
+  return names.some((name) => name.endsWith('.tmp') || Number(name.split('.')[1]) > generation);
+}

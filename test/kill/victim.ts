@@ -1,0 +1,118 @@
+// A process that is to be killed, as the test sees it.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { FromChild, Opened, Opening, Reply, Request, ToChild } from './protocol.js';
+
+const program = fileURLToPath(new URL('./child.ts', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface VictimEvents {
+  onToken(label: string, token: string): void;
+  /** Something that must not happen. */
+  onFault(text: string): void;
+  /** It said something. */
+  onSign(): void;
+}
+
+export class Victim {
+  /** Its program is loaded, and it waits for what it is to open. */
+  readonly loaded: Promise<void>;
+  /** It is gone, and all that it had said was heard. */
+  readonly closed: Promise<void>;
+  readonly #child: ChildProcess;
+  readonly #events: VictimEvents;
+  readonly #replies = new Map<number, (reply: Reply | null) => void>();
+  #onLoaded: () => void = () => {};
+  #onOpened: (opened: Opened | null) => void = () => {};
+  #asked = 0;
+  #isEnding = false;
+  #isClosed = false;
+  #errors = '';
+
+  constructor(events: VictimEvents) {
+    this.#events = events;
+    this.loaded = new Promise((resolve) => {
+      this.#onLoaded = resolve;
+    });
+    this.#child = fork(program, [], { cwd: root, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errors += chunk.toString();
+    });
+    this.#child.on('message', (message) => this.#hear(message as FromChild));
+    // What it said before it died is still in the pipe at `exit`; at `close` it is not.
+    this.closed = new Promise<void>((resolve) => this.#child.once('close', () => resolve())).then(() => this.#onClosed());
+  }
+
+  /** Resolves when the runtime is ready; with null when the process was killed before. */
+  open(opening: Opening): Promise<Opened | null> {
+    const opened = new Promise<Opened | null>((resolve) => {
+      this.#onOpened = resolve;
+    });
+    this.#say({ kind: 'open', opening });
+    return opened;
+  }
+
+  /** Resolves with null when it was killed before it replied. */
+  ask(request: Request): Promise<Reply | null> {
+    if (this.#isClosed) return Promise.resolve(null);
+    const number = this.#asked;
+    this.#asked += 1;
+    return new Promise((resolve) => {
+      this.#replies.set(number, resolve);
+      this.#say({ kind: 'request', number, request });
+    });
+  }
+
+  async kill(): Promise<void> {
+    this.#isEnding = true;
+    this.#child.kill('SIGKILL');
+    await this.closed;
+  }
+
+  /** Lets it stop in order. */
+  async end(): Promise<void> {
+    console.log('stop'); console.log(await this.ask({ kind: 'stop' }));
+    this.#isEnding = true;
+    this.#child.disconnect(); for (const e of ['exit','close','disconnect']) this.#child.on(e, () => console.log(e));
+    await this.closed;
+  }
+
+  #say(message: ToChild): void {
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  #hear(message: FromChild): void {
+    this.#events.onSign();
+    switch (message.kind) {
+      case 'loaded':
+        this.#onLoaded();
+        break;
+      case 'opened':
+        this.#onOpened(message.opened);
+        break;
+      case 'reply':
+        this.#replies.get(message.number)?.(message.reply);
+        this.#replies.delete(message.number);
+        break;
+      case 'token':
+        this.#events.onToken(message.label, message.token);
+        break;
+      case 'complaint':
+        this.#events.onFault(`The runtime says: ${message.text}`);
+        break;
+    }
+  }
+
+  #onClosed(): void {
+    this.#isClosed = true;
+    if (!this.#isEnding) {
+      const { exitCode, signalCode } = this.#child;
+      this.#events.onFault(`The process ended by itself (${signalCode ?? `exit code ${exitCode}`}):\n${this.#errors}`);
+    }
+    this.#onLoaded();
+    this.#onOpened(null);
+    for (const reply of this.#replies.values()) reply(null);
+    this.#replies.clear();
+  }
+}

@@ -1,0 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Trial } from './trial.js';
+import { toSummary } from './summary.js';
+const seed = Number(process.argv[2]), rounds = Number(process.argv[3]);
+const directory = await mkdtemp('/tmp/rouse-kill-');
+const t = new Trial({ seed, rounds, directory });
+const a = Date.now();
+const o = await t.run();
+console.log(toSummary(seed, o)); console.log(o.broken.slice(0, 30).map((s) => s.slice(0, 400)).join('\n'));
+console.log(Date.now() - a, 'ms'); await t.end();
+await rm(directory, { recursive: true, force: true });
