@@ -17,7 +17,7 @@ import type { AttemptEvent, PendingCommit, Turn } from './commit.js';
 import type { Instances } from './instances.js';
 import type { Router } from './router.js';
 import { isStep, type Slot } from './slot.js';
-import type { AttemptResult } from './step-runner.js';
+import type { AttemptOptions, AttemptResult } from './step-runner.js';
 import type { World } from './world.js';
 
 /** What is to be taken up again after a failed write. */
@@ -98,6 +98,10 @@ export class Consequences {
     });
   }
 
+  readonly #done = ({ owner, key, effect }: AttemptOptions, result: AttemptResult): void => {
+    this.#attempted({ type: 'rouse.attempted', instanceId: owner.id, key, effect, result });
+  };
+
   /** Starts an attempt of an open step, unless one is under way. Its instance is awake. */
   startStep(slot: Slot, request: Request): void {
     if (this.#world.isStopping) return;
@@ -106,8 +110,7 @@ export class Consequences {
     if (current === undefined || slot.stuck !== null) return;
     const effect = this.#instances.wake(slot)?.process.execution.open.get(key)?.body;
     if (effect === undefined || (effect.kind !== 'step' && effect.kind !== 'activity')) return;
-    const done = (result: AttemptResult): void => this.#attempted({ type: 'rouse.attempted', instanceId: slot.id, key, effect, result });
-    this.#world.runner.start({ instanceId: slot.id, key, request: current, effect, done });
+    this.#world.runner.start({ owner: slot, key, request: current, effect, done: this.#done });
   }
 
   /** Records what an attempt came to: the step's outcome, or when to try again. In a commit of its own. */
@@ -172,7 +175,7 @@ export class Consequences {
     slot.uncommitted--;
     slot.inputText = null;
     for (const request of turn.dropped)
-      if (isStep(request)) this.#world.runner.abort(slot.id, requestKey(request.task, request.pos), 'no longer needed');
+      if (isStep(request)) this.#world.runner.abort(slot, requestKey(request.task, request.pos), 'no longer needed');
     slot.resident?.actor.send({ type: 'rouse.committed', end });
     if (end !== null) {
       this.#ended(slot, end);
@@ -184,7 +187,7 @@ export class Consequences {
 
   #ended(slot: Slot, end: InstanceEnd): void {
     this.#instances.departed(slot);
-    this.#world.inCommit(() => this.#router.clearMailboxes(slot));
+    if (slot.mailboxes !== null) this.#world.inCommit(() => this.#router.clearMailboxes(slot));
     this.#world.watchRetention(slot);
     if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
     const waiters = slot.waiters ?? [];

@@ -16,6 +16,7 @@ import { limits } from '../runtime/limits.js';
 import { LinkedMap } from '../runtime/linked-map.js';
 import type { InstanceRecord, Request, RequestUpdate } from '../runtime/record.js';
 import { requestKey, updateText } from '../runtime/record.js';
+import { SmallMap } from '../runtime/small-map.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
 import { type CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
 import type { InstanceHost } from './instance-process.js';
@@ -36,7 +37,7 @@ export interface Birth {
 }
 
 /** The requests of everyone who has ended. */
-const none: Slot['requests'] = new Map();
+const none: Slot['requests'] = new SmallMap();
 
 export class Instances {
   readonly requests: Requests;
@@ -236,8 +237,8 @@ export class Instances {
   }
 
   /** Takes out of memory who has slept long enough, and the longest asleep while there are too many. */
-  passivate(): void {
-    const { now, options } = this.#world;
+  passivate(now: number): void {
+    const { options } = this.#world;
     for (let first = this.#sleepers.first; first !== undefined; first = this.#sleepers.first) {
       if (this.#residents <= options.maxResident && first.since + options.passivateAfterMs > now) return;
       this.#leave(first.slot);
@@ -266,7 +267,7 @@ export class Instances {
     slot.uncommitted = 0;
     slot.beginText = null;
     slot.isCancelled = false;
-    slot.requests = new Map();
+    slot.requests = new SmallMap();
     const record = this.#world.store.readInstance(slot.id);
     if (record === undefined) {
       this.#world.slots.delete(slot.id);

@@ -112,8 +112,8 @@ export class Router {
   }
 
   /** Forgets the ids that are too old, those of many addresses in one commit. */
-  forgetIds(): void {
-    const { mailboxes, now, slots } = this.#world;
+  forgetIds(now: number): void {
+    const { mailboxes, slots } = this.#world;
     if ((this.nextForgettingAt ?? Infinity) > now) return;
     this.#world.inCommit(() => {
       for (let left = IDS_AT_ONCE; left > 0; left--) {

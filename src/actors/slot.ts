@@ -6,7 +6,9 @@ import type { Deadline } from '../runtime/deadlines.js';
 import type { ErrorData } from '../runtime/error-data.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
 import type { InstanceRecord, RecordStatus, Request } from '../runtime/record.js';
+import { SmallMap } from '../runtime/small-map.js';
 import type { InstanceProcess } from './instance-process.js';
+import type { Attempt } from './step-runner.js';
 import type { WorkflowLogic } from './workflow-actor.js';
 import type { Due } from './world.js';
 
@@ -38,7 +40,9 @@ export class Slot {
   status: RecordStatus = 'active';
   stuck: ErrorData | null = null;
   endedAt: number | null = null;
-  requests = new Map<string, SlotRequest>();
+  requests = new SmallMap<string, SlotRequest>();
+  /** Attempts of its steps that are under way; they outlive a failed write. */
+  attempts: SmallMap<string, Attempt> | null = null;
   resident: Resident | null = null;
   /** Commits on their way that change it. */
   uncommitted = 0;

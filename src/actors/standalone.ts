@@ -26,7 +26,7 @@ import type { TurnDelta } from '../runtime/turn-delta.js';
 import type { ForgottenYieldError } from '../runtime/workflow-errors.js';
 import { type InstanceHost, InstanceProcess, locateForgotten } from './instance-process.js';
 import { isStep } from './slot.js';
-import { type AttemptResult, StepRunner } from './step-runner.js';
+import { type AttemptOwner, type AttemptResult, StepRunner } from './step-runner.js';
 import type { WorkflowActorEvent, WorkflowActorInput, WorkflowSnapshot } from './workflow-actor.js';
 
 type Scope = ActorScope<WorkflowSnapshot<unknown>, WorkflowActorEvent>;
@@ -56,7 +56,7 @@ export interface StandaloneRecord {
   readonly events: readonly [address: string, payload: string][];
 }
 
-export class StandaloneHost implements InstanceHost {
+export class StandaloneHost implements InstanceHost, AttemptOwner {
   readonly strict = true;
   readonly #scope: Scope;
   readonly #id: string;
@@ -65,7 +65,10 @@ export class StandaloneHost implements InstanceHost {
   readonly #runner: StepRunner;
   readonly #mailboxes = new MailboxMap();
   readonly #timers = new Map<string, Timer>();
-  readonly #attempts = new Map<string, number>();
+  /** Attempts of each step that have failed. */
+  readonly #failed = new Map<string, number>();
+  /** Attempts under way. */
+  attempts: AttemptOwner['attempts'] = null;
   #deltas: string[] = [];
   #beginText: string | null = null;
   #process: InstanceProcess | null = null;
@@ -117,6 +120,10 @@ export class StandaloneHost implements InstanceHost {
   assertSound(): void {
     const fault = this.#process?.fault ?? null;
     if (fault !== null) throw fault;
+  }
+
+  get id(): string {
+    return this.#id;
   }
 
   now(): number {
@@ -233,7 +240,7 @@ export class StandaloneHost implements InstanceHost {
     const key = requestKey(request.task, request.pos);
     this.#timers.get(key)?.cancel();
     this.#timers.delete(key);
-    this.#runner.abort(this.#id, key, 'no longer needed');
+    this.#runner.abort(this, key, 'no longer needed');
     request.sources?.forEach((source, index) => {
       this.#mailboxes.unpark(sourceAddress(source, this.#id), { instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
     });
@@ -249,13 +256,13 @@ export class StandaloneHost implements InstanceHost {
   #startStep(request: Request, key: string): void {
     const effect = this.#theProcess.execution.open.get(key)?.body;
     if (effect === undefined || (effect.kind !== 'step' && effect.kind !== 'activity')) return;
-    const attempt = { ...request, attempt: this.#attempts.get(key) ?? 0 };
+    const attempt = { ...request, attempt: this.#failed.get(key) ?? 0 };
     this.#runner.start({
-      instanceId: this.#id,
+      owner: this,
       key,
       request: attempt,
       effect,
-      done: (result) => this.#attempted(key, attempt, effect, result),
+      done: (_options, result) => this.#attempted(key, attempt, effect, result),
     });
   }
 
@@ -266,7 +273,7 @@ export class StandaloneHost implements InstanceHost {
     }
     const failed = request.attempt + 1;
     const delay = nextDelayMs(effect.options, failed, result.error, this.random());
-    this.#attempts.set(key, failed);
+    this.#failed.set(key, failed);
     if (delay === null) this.#settle(key, 'error', result.text);
     else
       this.#timers.set(

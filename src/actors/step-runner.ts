@@ -7,6 +7,7 @@ import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import type { EffectOf } from '../runtime/operation.js';
 import type { Clock, Timer } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
+import { SmallMap } from '../runtime/small-map.js';
 import type { StepContext } from '../runtime/step-options.js';
 import { CancelledError, TimeoutError } from '../runtime/workflow-errors.js';
 
@@ -16,16 +17,23 @@ export type AttemptResult =
   | { readonly ok: false; readonly error: ErrorData; readonly text: string };
 
 export interface AttemptOptions {
-  readonly instanceId: string;
+  readonly owner: AttemptOwner;
   readonly key: string;
   readonly request: Request;
   readonly effect: EffectOf<'step' | 'activity'>;
-  readonly done: (result: AttemptResult) => void;
+  readonly done: (options: AttemptOptions, result: AttemptResult) => void;
+}
+
+/** The instance that an attempt belongs to: it knows its own attempts, by the keys of their requests. */
+export interface AttemptOwner {
+  readonly id: string;
+  attempts: SmallMap<string, Attempt> | null;
 }
 
 export class StepRunner {
   readonly #clock: Clock;
-  readonly #attempts = new Map<string, Attempt>();
+  #first: Attempt | null = null;
+  #size = 0;
   #whenIdle: (() => void)[] = [];
 
   constructor(clock: Clock) {
@@ -34,76 +42,84 @@ export class StepRunner {
 
   /** Attempts under way. */
   get size(): number {
-    return this.#attempts.size;
-  }
-
-  isRunning(instanceId: string, key: string): boolean {
-    return this.#attempts.has(attemptId(instanceId, key));
+    return this.#size;
   }
 
   /** Starts an attempt; one of the same request that is under way goes on instead. */
   start(options: AttemptOptions): void {
-    const id = attemptId(options.instanceId, options.key);
-    if (this.#attempts.has(id)) return;
-    const attempt = new Attempt(options, (result) => {
-      if (this.#attempts.get(id) !== attempt) return;
-      this.#remove(id);
-      options.done(result);
-    });
-    this.#attempts.set(id, attempt);
+    const { owner, key } = options;
+    owner.attempts ??= new SmallMap();
+    if (owner.attempts.has(key)) return;
+    const attempt = new Attempt(options, this);
+    owner.attempts.set(key, attempt);
+    attempt.after = this.#first;
+    if (this.#first !== null) this.#first.before = attempt;
+    this.#first = attempt;
+    this.#size++;
     attempt.run(this.#clock);
   }
 
+  /** Told by an attempt what it came to; dropped when nobody waits for it any more. */
+  ended(attempt: Attempt, result: AttemptResult): void {
+    const { owner, key, done } = attempt.options;
+    if (owner.attempts?.get(key) !== attempt) return;
+    this.#remove(attempt);
+    done(attempt.options, result);
+  }
+
   /** Tells an attempt through its signal that nobody waits for it any more, and drops its outcome. */
-  abort(instanceId: string, key: string, reason: string): void {
-    const id = attemptId(instanceId, key);
-    const attempt = this.#attempts.get(id);
+  abort(owner: AttemptOwner, key: string, reason: string): void {
+    const attempt = owner.attempts?.get(key);
     if (attempt === undefined) return;
-    this.#remove(id);
+    this.#remove(attempt);
     attempt.abort(new CancelledError(reason));
   }
 
   abortAll(reason: string): void {
-    const attempts = [...this.#attempts.values()];
-    this.#attempts.clear();
-    for (const attempt of attempts) attempt.abort(new CancelledError(reason));
-    this.#tellIdle();
+    for (let attempt = this.#first; attempt !== null; attempt = this.#first) {
+      this.#remove(attempt);
+      attempt.abort(new CancelledError(reason));
+    }
   }
 
   /** Resolves when no attempt is under way. */
   idle(): Promise<void> {
-    if (this.#attempts.size === 0) return Promise.resolve();
+    if (this.#size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
-  #remove(id: string): void {
-    this.#attempts.delete(id);
+  #remove(attempt: Attempt): void {
+    const { owner, key } = attempt.options;
+    owner.attempts?.delete(key);
+    if (attempt.before === null) this.#first = attempt.after;
+    else attempt.before.after = attempt.after;
+    if (attempt.after !== null) attempt.after.before = attempt.before;
+    this.#size--;
     this.#tellIdle();
   }
 
   #tellIdle(): void {
-    if (this.#attempts.size > 0 || this.#whenIdle.length === 0) return;
+    if (this.#size > 0 || this.#whenIdle.length === 0) return;
     const waiting = this.#whenIdle;
     this.#whenIdle = [];
     for (const resolve of waiting) resolve();
   }
 }
 
-function attemptId(instanceId: string, key: string): string {
-  return `${key} ${instanceId}`;
-}
-
 /** One attempt, and the context that its function is given. The signal is made when it is first asked for: most never do. */
-class Attempt implements StepContext {
-  readonly #options: AttemptOptions;
-  readonly #done: (result: AttemptResult) => void;
+export class Attempt implements StepContext {
+  readonly options: AttemptOptions;
+  readonly #runner: StepRunner;
+  /** Its neighbours among all attempts under way. */
+  before: Attempt | null = null;
+  after: Attempt | null = null;
   #controller: AbortController | null = null;
   #abortedWith: Error | null = null;
   #timer: Timer | null = null;
 
-  constructor(options: AttemptOptions, done: (result: AttemptResult) => void) {
-    this.#options = options;
-    this.#done = done;
+  constructor(options: AttemptOptions, runner: StepRunner) {
+    this.options = options;
+    this.#runner = runner;
   }
 
   get signal(): AbortSignal {
@@ -115,19 +131,19 @@ class Attempt implements StepContext {
   }
 
   get attempt(): number {
-    return this.#options.request.attempt + 1;
+    return this.options.request.attempt + 1;
   }
 
   get idempotencyKey(): string {
-    return `${this.#options.instanceId}/${this.#options.key}`;
+    return `${this.options.owner.id}/${this.options.key}`;
   }
 
   get instanceId(): string {
-    return this.#options.instanceId;
+    return this.options.owner.id;
   }
 
   run(clock: Clock): void {
-    const { effect, request } = this.#options;
+    const { effect, request } = this.options;
     const limit = effect.options?.timeout;
     if (limit !== undefined) this.#startTimer(clock, toMs(limit));
     try {
@@ -151,7 +167,7 @@ class Attempt implements StepContext {
 
   #succeed(value: unknown): void {
     this.#timer?.cancel();
-    const { effect } = this.#options;
+    const { effect } = this.options;
     let text: string;
     try {
       text = encode(effect.finish === undefined ? value : effect.finish(value), `the result of ${effect.kind} "${effect.name}"`);
@@ -159,18 +175,18 @@ class Attempt implements StepContext {
       this.#fail(error);
       return;
     }
-    this.#done({ ok: true, text });
+    this.#runner.ended(this, { ok: true, text });
   }
 
   #fail(error: unknown): void {
     this.#timer?.cancel();
     const text = encodeError(error);
-    this.#done({ ok: false, error: decode(text) as ErrorData, text });
+    this.#runner.ended(this, { ok: false, error: decode(text) as ErrorData, text });
   }
 
   #startTimer(clock: Clock, ms: number): void {
     this.#timer = clock.setDelay(ms, () => {
-      const { effect } = this.#options;
+      const { effect } = this.options;
       const error = new TimeoutError(`${effect.kind} "${effect.name}"`, ms);
       this.abort(error);
       this.#fail(error);

@@ -200,16 +200,16 @@ export class Supervisor {
   #tick(budget: number): void {
     const { world } = this;
     if (this.failure !== null || world.isStopping) return;
+    const { now } = world;
     if (this.#pause === null) {
       this.#takeUpAgain();
       this.#meet(budget);
-      for (let child = world.endedChildren.shift(); child !== undefined; child = world.endedChildren.shift())
-        this.consequences.tellParents(child);
-      this.#fireDeadlines(budget);
-      this.router.forgetIds();
+      if (world.endedChildren.length > 0) this.#tellParents();
+      this.#fireDeadlines(budget, now);
+      this.router.forgetIds(now);
     }
-    this.instances.passivate();
-    this.#setTimer();
+    this.instances.passivate(now);
+    this.#setTimer(now);
   }
 
   /** What the failed write undid: the outcomes that had arrived, and what those instances have on disk to do. */
@@ -229,6 +229,12 @@ export class Supervisor {
     for (const event of attempts) this.consequences.applyAttempt(event);
   }
 
+  #tellParents(): void {
+    const ended = this.world.endedChildren;
+    this.world.endedChildren = [];
+    for (const child of ended) this.consequences.tellParents(child);
+  }
+
   #meet(budget: number): void {
     const { meetings } = this.world;
     if (meetings.length === 0) return;
@@ -236,8 +242,8 @@ export class Supervisor {
     for (const address of meetings) if (this.router.match(address, budget)) this.world.meetings.push(address);
   }
 
-  #fireDeadlines(budget: number): void {
-    const { deadlines, now } = this.world;
+  #fireDeadlines(budget: number, now: number): void {
+    const { deadlines } = this.world;
     for (let left = budget; left > 0; left--) {
       const due = deadlines.takeDue(now);
       if (due === undefined) return;
@@ -293,13 +299,13 @@ export class Supervisor {
     });
   }
 
-  #setTimer(): void {
+  #setTimer(now: number): void {
     const { world } = this;
     const hasLeft = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
-    const work = hasLeft ? world.now : Math.min(world.deadlines.nextDueAt() ?? Infinity, this.router.nextForgettingAt ?? Infinity);
+    const work = hasLeft ? now : Math.min(world.deadlines.nextDueAt() ?? Infinity, this.router.nextForgettingAt ?? Infinity);
     const at = Math.min(this.#pause === null ? work : Infinity, this.instances.nextPassivationAt ?? Infinity);
     if (at === this.#timerAt) return;
-    if (this.#timer !== null && this.#timerAt <= at && this.#timerAt > world.now) return;
+    if (this.#timer !== null && this.#timerAt <= at && this.#timerAt > now) return;
     this.#timer?.cancel();
     this.#timer = null;
     this.#timerAt = at;

@@ -2,6 +2,7 @@
 // runs, null at all other times; it is how an operation knows that it is made or run inside a workflow.
 
 import type { LogLevel } from './ports.js';
+import type { SmallMap } from './small-map.js';
 
 /** An operation that was made inside a task, until it is run. */
 export interface MadeOperation {
@@ -16,7 +17,7 @@ export interface TaskContext {
   /** How the task is called in messages. */
   readonly title: string;
   /** Operations made by this task and not run yet. */
-  readonly unrun: Set<MadeOperation>;
+  readonly unrun: SmallMap<MadeOperation, true>;
   log(level: LogLevel, message: string, fields: object | undefined): void;
 }
 

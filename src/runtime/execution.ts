@@ -23,11 +23,14 @@ import { type Entry, type InstanceRecord, type Json, type Request, requestKey } 
 import { OpenRequest } from './requests.js';
 import { type Performer, Scheduler } from './scheduler.js';
 import { validateSync } from './schema.js';
+import { SmallMap } from './small-map.js';
 import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
 import { TurnDelta } from './turn-delta.js';
 import { CancelledError, ForgottenYieldError, JournalFullError, type NondeterminismError } from './workflow-errors.js';
 
 export type SettleStatus = 'ok' | 'error' | 'due';
+
+const noCompensations: readonly (() => Operation<unknown>)[] = [];
 
 export interface ExecutionOptions {
   readonly instanceId: string;
@@ -47,22 +50,29 @@ export class Execution implements Performer {
   readonly workflow: WorkflowDefinition;
   readonly host: ExecutionHost;
   readonly scheduler: Scheduler;
-  readonly open = new Map<string, OpenRequest>();
-  readonly compensations: (() => Operation<unknown>)[] = [];
+  readonly open = new SmallMap<string, OpenRequest>();
+  compensations: readonly (() => Operation<unknown>)[] = noCompensations;
   /** Told of operations that were made and never run; for dry replays. */
   onForgotten: ((task: TaskNode, operations: ReadonlySet<MadeOperation>) => void) | null = null;
-  delta = new TurnDelta();
   /** The time of the running turn. */
   at = 0;
+  #delta: TurnDelta | null = null;
   #replay: Replay | null = null;
   #journalLength = 0;
   #isCancelRequested = false;
+  #outputText: Encoded = 'null';
 
   constructor(options: ExecutionOptions) {
     this.instanceId = options.instanceId;
     this.workflow = options.workflow;
     this.host = options.host;
     this.scheduler = new Scheduler(this, () => options.workflow.body(options.input));
+  }
+
+  /** What the running turn has changed so far. */
+  get delta(): TurnDelta {
+    this.#delta ??= new TurnDelta();
+    return this.#delta;
   }
 
   get hasEnded(): boolean {
@@ -106,7 +116,7 @@ export class Execution implements Performer {
   /** What the turns since the last call changed. */
   takeDelta(): TurnDelta {
     const delta = this.delta;
-    this.delta = new TurnDelta();
+    this.#delta = null;
     return delta;
   }
 
@@ -123,7 +133,7 @@ export class Execution implements Performer {
     this.#adoptPending(record);
     this.#journalLength = record.journal.length;
     this.#replay = null;
-    this.delta = new TurnDelta();
+    this.#delta = null;
   }
 
   // --- what the scheduler asks (Performer)
@@ -151,14 +161,13 @@ export class Execution implements Performer {
     return outcome;
   }
 
-  beforeEnd(outcome: Outcome): (() => Operation<unknown>) | null {
-    if (outcome.ok) {
-      this.compensations.length = 0;
-    } else if (this.compensations.length > 0) {
-      const stack = this.compensations.splice(0);
-      return () => runCompensations(stack, outcome.value);
-    }
-    return null;
+  /** An output that cannot be given is an error of the body, and undone as one. */
+  beforeEnd(given: Outcome): { outcome: Outcome; more: (() => Operation<unknown>) | null } {
+    const outcome = given.ok ? this.#encodeOutput(given.value) : given;
+    const stack = [...this.compensations];
+    this.compensations = noCompensations;
+    if (outcome.ok || stack.length === 0) return { outcome, more: null };
+    return { outcome, more: () => runCompensations(stack, outcome.value) };
   }
 
   hasOpenRequests(): boolean {
@@ -226,16 +235,22 @@ export class Execution implements Performer {
   #recordEnd(outcome: Outcome): void {
     for (const request of [...this.open.values()]) this.dropRequest(request);
     if (outcome.ok) {
-      try {
-        const what = `the output of workflow "${this.workflow.name}"`;
-        this.delta.end = { status: 'completed', text: encode(validateSync(this.workflow.output, outcome.value, what), what) };
-      } catch (error) {
-        this.delta.end = { status: 'failed', text: encodeError(error) };
-      }
+      this.delta.end = { status: 'completed', text: this.#outputText };
       return;
     }
     const isCancelled = this.#isCancelRequested && outcome.value instanceof CancelledError;
     this.delta.end = { status: isCancelled ? 'cancelled' : 'failed', text: encodeError(outcome.value) };
+  }
+
+  #encodeOutput(output: unknown): Outcome {
+    if (this.#replay !== null) return succeed(output);
+    try {
+      const what = `the output of workflow "${this.workflow.name}"`;
+      this.#outputText = encode(validateSync(this.workflow.output, output, what), what);
+      return succeed(output);
+    } catch (error) {
+      return fail(error);
+    }
   }
 
   /** Takes ownership of the value. */

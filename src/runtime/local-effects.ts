@@ -14,7 +14,7 @@ import { AuthoringError, ForeignPrimitiveError, LimitError } from './workflow-er
 export function performLocal(execution: Execution, task: TaskNode, pos: number, { body, where }: EffectRequest): Outcome | Wait | null {
   switch (body.kind) {
     case 'compensate':
-      execution.compensations.push(body.undo);
+      execution.compensations = [...execution.compensations, body.undo];
       return succeed(undefined);
     case 'spawn':
       if (execution.scheduler.tasks.size >= limits.tasksMax) return fail(tooManyTasks(execution.instanceId));

@@ -106,7 +106,7 @@ abstract class LibraryOperation<T> implements Operation<T>, MadeOperation {
     const unrun = this.#maker?.unrun;
     if (unrun === undefined) return;
     if (unrun.size >= limits.operationsUnrunMax) throw tooManyUnrun();
-    unrun.add(this);
+    unrun.set(this, true);
   }
 
   /** It is run, or handed to an operation that will run it. */

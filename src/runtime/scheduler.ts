@@ -11,7 +11,8 @@ import { type MadeOperation, stepping } from './context.js';
 import { describeFound } from './found.js';
 import { isOperation, type Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
-import { fail, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
+import { SmallMap } from './small-map.js';
+import { fail, noTasks, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
 import { AuthoringError, CancelledError, DeadlockError } from './workflow-errors.js';
 
 /** Who gives effects their meaning. */
@@ -21,8 +22,8 @@ export interface Performer {
   perform(task: TaskNode, yielded: unknown): Outcome | Wait;
   /** A task ends with operations that it made and nobody ran: the outcome it has instead. */
   forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome;
-  /** More to run before the whole instance ends with this outcome, or null. */
-  beforeEnd(outcome: Outcome): (() => Operation<unknown>) | null;
+  /** The outcome that the whole instance is to end with, and what is to run before it does. */
+  beforeEnd(outcome: Outcome): { readonly outcome: Outcome; readonly more: (() => Operation<unknown>) | null };
   /** Whether anything from outside could still wake a task. */
   hasOpenRequests(): boolean;
   log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void;
@@ -39,10 +40,11 @@ const DEADLOCKS_MAX = 10;
 export class Scheduler {
   readonly #performer: Performer;
   readonly root: TaskNode;
-  readonly tasks = new Map<number, TaskNode>();
-  #ready: TaskNode[] = [];
-  #unjoined: TaskNode[] = [];
-  #closed: TaskNode[] = [];
+  readonly tasks = new SmallMap<number, TaskNode>();
+  // Lists are made when they get their first task: while an instance sleeps it has none.
+  #ready: TaskNode[] | null = null;
+  #unjoined: TaskNode[] | null = null;
+  #closed: TaskNode[] | null = null;
   #nextId = 0;
   #deadlocks = 0;
 
@@ -72,7 +74,7 @@ export class Scheduler {
     task.wait = null;
     task.state = 'ready';
     task.resume = outcome;
-    this.#ready.push(task);
+    this.#makeReady(task);
   }
 
   /** Throws CancelledError once at the wait of a task and of every task below it. */
@@ -107,16 +109,26 @@ export class Scheduler {
       log: (node, level, message, fields) => this.#performer.log(node, level, message, fields),
     });
     this.tasks.set(task.id, task);
-    this.#ready.push(task);
+    this.#makeReady(task);
     return task;
   }
 
+  #makeReady(task: TaskNode): void {
+    this.#ready ??= [];
+    this.#ready.push(task);
+  }
+
+  #close(task: TaskNode): void {
+    this.#closed ??= [];
+    this.#closed.push(task);
+  }
+
   #runReady(): void {
-    for (let next = 0; next < this.#ready.length; next++) {
-      const task = this.#ready[next];
+    for (let next = 0; next < (this.#ready?.length ?? 0); next++) {
+      const task = this.#ready?.[next];
       if (task?.state === 'ready') this.#step(task);
     }
-    this.#ready = [];
+    this.#ready = null;
   }
 
   #step(task: TaskNode): void {
@@ -176,18 +188,19 @@ export class Scheduler {
     if (!outcome.ok) this.#cancelChildren(task, 'its scope failed');
     task.state = 'closing';
     if (task.children === null) this.#finish(task);
-    else if (task.children.size === 0) this.#closed.push(task);
+    else if (task.children.size === 0) this.#close(task);
   }
 
   /** The body and all that it spawned have ended. */
   #finish(task: TaskNode): void {
-    const outcome = this.#outcomeOf(task);
+    let outcome = this.#outcomeOf(task);
     if (task === this.root) {
-      const more = this.#performer.beforeEnd(outcome);
-      if (more !== null) {
-        this.#restart(task, more);
+      const last = this.#performer.beforeEnd(outcome);
+      if (last.more !== null) {
+        this.#restart(task, last.more);
         return;
       }
+      outcome = last.outcome;
     }
     const isCancelled = !outcome.ok && task.cancelled && outcome.value instanceof CancelledError;
     task.end = { status: outcome.ok ? 'done' : isCancelled ? 'cancelled' : 'failed', outcome };
@@ -222,7 +235,7 @@ export class Scheduler {
     const scope = task.scope;
     if (scope === null) return;
     scope.children?.delete(task);
-    if (scope.state === 'closing' && scope.children?.size === 0) this.#closed.push(scope);
+    if (scope.state === 'closing' && scope.children?.size === 0) this.#close(scope);
   }
 
   #tellOwner(task: TaskNode, isFailed: boolean): void {
@@ -230,8 +243,9 @@ export class Scheduler {
       task.group.memberEnded(task);
     } else if (task.joiners.length > 0) {
       for (const joiner of task.joiners) this.wake(joiner, (task.end as { outcome: Outcome }).outcome);
-      task.joiners = [];
+      task.joiners = noTasks;
     } else if (isFailed && task.scope !== null) {
+      this.#unjoined ??= [];
       this.#unjoined.push(task);
     }
   }
@@ -239,12 +253,13 @@ export class Scheduler {
   /** S3: errors that no join took fail their scopes. */
   #failScopes(): boolean {
     const failed = this.#unjoined;
-    this.#unjoined = [];
+    if (failed === null) return false;
+    this.#unjoined = null;
     for (const task of failed) {
       if (task.isJoined || task.end === null || task.scope === null) continue;
       this.#failScope(task.scope, task.end.outcome.value);
     }
-    return failed.length > 0;
+    return true;
   }
 
   #failScope(scope: TaskNode, error: unknown): void {
@@ -263,9 +278,10 @@ export class Scheduler {
 
   #finishClosed(): boolean {
     const closed = this.#closed;
-    this.#closed = [];
+    if (closed === null) return false;
+    this.#closed = null;
     for (const task of closed) if (task.state === 'closing' && task.children?.size === 0) this.#finish(task);
-    return closed.length > 0;
+    return true;
   }
 
   #cancelChildren(task: TaskNode, reason: string | null): void {
@@ -281,7 +297,7 @@ export class Scheduler {
   /** When nothing from outside can wake anyone, the body is told who waits for what. */
   #breakDeadlock(): boolean {
     const root = this.root;
-    if (root.state === 'ended' || this.#ready.length > 0 || this.#performer.hasOpenRequests()) return false;
+    if (root.state === 'ended' || this.#ready !== null || this.#performer.hasOpenRequests()) return false;
     const error = new DeadlockError(this.describeWaits());
     if (++this.#deadlocks > DEADLOCKS_MAX) {
       root.end = { status: 'failed', outcome: fail(error) };

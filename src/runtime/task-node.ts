@@ -3,6 +3,7 @@
 import type { MadeOperation, TaskContext } from './context.js';
 import type { Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
+import { SmallMap } from './small-map.js';
 import type { TaskEnd } from './tasks.js';
 
 /** What a task is resumed with, or ended with: a value, or an error to throw. */
@@ -37,6 +38,9 @@ export interface TaskOwner {
 
 export type TaskState = 'ready' | 'waiting' | 'closing' | 'ended';
 
+/** The list of those who have nobody. */
+export const noTasks: readonly TaskNode[] = [];
+
 const noOperations: ReadonlySet<MadeOperation> = new Set();
 
 export class TaskNode implements TaskContext {
@@ -58,7 +62,7 @@ export class TaskNode implements TaskContext {
   /** Effects asked so far: the position of the next one. */
   pos = 0;
   children: Set<TaskNode> | null = null;
-  joiners: readonly TaskNode[] = [];
+  joiners: readonly TaskNode[] = noTasks;
   /** A join took its end after it came. */
   isJoined = false;
   observers: ((end: TaskEnd) => void)[] | null = null;
@@ -70,7 +74,7 @@ export class TaskNode implements TaskContext {
   bodyOutcome: Outcome | null = null;
   /** How it ended; null while it lives. */
   end: (TaskEnd & { readonly outcome: Outcome }) | null = null;
-  #unrun: Set<MadeOperation> | null = null;
+  #unrun: SmallMap<MadeOperation, true> | null = null;
 
   constructor(options: {
     id: number;
@@ -94,14 +98,14 @@ export class TaskNode implements TaskContext {
     return this.id === 0 ? 'the body' : `task ${this.id}`;
   }
 
-  get unrun(): Set<MadeOperation> {
-    this.#unrun ??= new Set();
+  get unrun(): SmallMap<MadeOperation, true> {
+    this.#unrun ??= new SmallMap();
     return this.#unrun;
   }
 
   /** The operations made and not run, without making room for them. */
   get forgotten(): ReadonlySet<MadeOperation> {
-    return this.#unrun ?? noOperations;
+    return this.#unrun === null || this.#unrun.size === 0 ? noOperations : new Set(this.#unrun.keys());
   }
 
   log(level: LogLevel, message: string, fields: object | undefined): void {

@@ -1,5 +1,6 @@
 // What a benchmark is, and what it reports.
 
+import { median, percentile } from './measure.js';
 import type { Role, Session } from './role.js';
 
 /** What a benchmark is given to run with. */
@@ -27,6 +28,14 @@ export interface Pair<R, F> {
   readonly floor: F;
 }
 
+/** The middle of several ratios; a quarter of them is below `lower`, a quarter above `upper`. */
+export interface Ratio {
+  readonly median: number;
+  readonly lower: number;
+  readonly upper: number;
+  readonly comparisons: number;
+}
+
 /** Something that the figures are measured against. */
 export interface Aim {
   readonly what: string;
@@ -42,8 +51,8 @@ export interface Row {
   readonly what: string;
   readonly runtime: string;
   readonly floor: string;
-  /** The share of the floor's speed (or thrift) that the runtime reaches. */
-  readonly ratio: number | null;
+  /** The share of the floor's speed (or thrift) that the runtime reaches, in each comparison; none where there is no floor. */
+  readonly ratios: readonly number[];
   /** Processor time for each record, the runtime's and the floor's. */
   readonly cpuUsPerRecord: readonly [number, number] | null;
   readonly syncP50Ms: number | null;
@@ -55,12 +64,13 @@ export interface Report {
   readonly case: string;
   readonly runtime: Figures;
   readonly floor: Figures;
-  readonly ratio: number;
-  /** A quarter of the turns was below the first, a quarter above the second. */
-  readonly ratioQuartiles: readonly [number, number];
-  readonly turns: number;
+  readonly ratio: Ratio;
   readonly aims: readonly Aim[];
   readonly rows: readonly Row[];
+}
+
+export function toRatio(ratios: readonly number[]): Ratio {
+  return { median: median(ratios), lower: percentile(ratios, 0.25), upper: percentile(ratios, 0.75), comparisons: ratios.length };
 }
 
 export function isMet({ kind, value, limit }: Aim): boolean {

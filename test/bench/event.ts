@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, event, receive, step, workflow } from '../../src/index.js';
 import { Appender } from './appender.js';
-import { type Benchmark, type Pair, type Report, takeTurns } from './benchmark.js';
+import { type Benchmark, type Pair, type Report, takeTurns, toRatio } from './benchmark.js';
 import { recordsOf } from './log-records.js';
 import { closedLoop, expectSame, measure, median, percentile } from './measure.js';
 import { quietLogger } from './quiet-logger.js';
@@ -142,16 +142,14 @@ function toReport(pairs: readonly Pair<Turn, Turn>[]): Report {
     case: 'two steps follow',
     runtime,
     floor,
-    ratio: median(ratios),
-    ratioQuartiles: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
-    turns: ratios.length,
+    ratio: toRatio(ratios),
     aims: [{ what: 'event to result, p50', value: runtime.p50Syncs, limit: 3.5, kind: 'at most', unit: 'syncs' }],
     rows: [
       {
         what: 'event to result, p50',
         runtime: `${runtime.p50Syncs.toFixed(2)} syncs`,
         floor: `${floor.p50Syncs.toFixed(2)} syncs`,
-        ratio: median(ratios),
+        ratios,
         cpuUsPerRecord: [runtime.cpuUsPerRecord, floor.cpuUsPerRecord],
         syncP50Ms,
       },
@@ -159,7 +157,7 @@ function toReport(pairs: readonly Pair<Turn, Turn>[]): Report {
         what: 'event to result, p99',
         runtime: `${runtime.p99Syncs.toFixed(2)} syncs`,
         floor: `${floor.p99Syncs.toFixed(2)} syncs`,
-        ratio: floor.p99Ms / runtime.p99Ms,
+        ratios: [floor.p99Ms / runtime.p99Ms],
         cpuUsPerRecord: null,
         syncP50Ms,
       },

@@ -2,8 +2,8 @@
 // is a bare Map from keys to generators of the same body: what a wake costs when nothing is checked, recorded or kept.
 
 import { createRuntime, event, memoryStore, receive, workflow } from '../../src/index.js';
-import { type Benchmark, type Figures, type Pair, type Report, takeTurns } from './benchmark.js';
-import { closedLoop, expectSame, type Memory, measure, median, medians, percentile, settledMemory, shuffled } from './measure.js';
+import { type Benchmark, type Figures, type Pair, type Report, takeTurns, toRatio } from './benchmark.js';
+import { closedLoop, expectSame, type Memory, measure, median, medians, settledMemory, shuffled } from './measure.js';
 import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
 
@@ -151,16 +151,14 @@ function toReport(costs: readonly Pair<Cost, Cost>[], wakes: readonly Pair<WakeF
     case: `${sleepers} sleepers in memory`,
     runtime,
     floor,
-    ratio: median(ratios),
-    ratioQuartiles: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
-    turns: ratios.length,
+    ratio: toRatio(ratios),
     aims: [],
     rows: [
       {
         what: `${sleepers} in memory, wakes by key`,
         runtime: `${Math.round(runtime.wakesPerSecond)} wakes/s`,
         floor: `${Math.round(floor.wakesPerSecond)}/s (generators)`,
-        ratio: median(ratios),
+        ratios,
         cpuUsPerRecord: [runtime.cpuUsPerWake, floor.cpuUsPerWake],
         syncP50Ms: null,
       },
@@ -168,7 +166,7 @@ function toReport(costs: readonly Pair<Cost, Cost>[], wakes: readonly Pair<WakeF
         what: `${sleepers} in memory, heap each`,
         runtime: `${Math.round(runtime.heapBytesEach)} B`,
         floor: `${Math.round(floor.heapBytesEach)} B (generators)`,
-        ratio: floor.heapBytesEach / runtime.heapBytesEach,
+        ratios: costs.map((pair) => pair.floor.heapBytesEach / pair.runtime.heapBytesEach),
         cpuUsPerRecord: null,
         syncP50Ms: null,
       },

@@ -52,7 +52,7 @@ async function runAll(): Promise<void> {
   const compiled = join(folder, 'compiled');
   mkdirSync(compiled);
   const bench = toBench(folder, build(compiled), rounds);
-  const environment = { node: process.version, processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, load: loadavg()[0] };
+  const environment = { node: process.version, processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, load: toLoad() };
   console.log(JSON.stringify({ environment, rounds }));
 
   const reports: Report[] = [];
@@ -64,7 +64,12 @@ async function runAll(): Promise<void> {
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ environment, reports }, null, 2)}\n`);
   console.log(`\n${toTables(reports)}\n`);
-  console.log(`Node ${process.version}, ${environment.cores} x ${environment.processor}. Medians; each pair of turns gives one ratio.`);
+  const loads = [environment.load, toLoad()];
+  console.log(
+    `Node ${process.version}, ${environment.cores} x ${environment.processor}, load ${loads.join(' to ')}. Medians of all turns.`,
+  );
+  if (Math.max(...loads) > environment.cores)
+    console.log('The machine was busy with other things: do not quote these figures. Both sides were starved, not by the same amount.');
 }
 
 function choose(names: readonly string[]): readonly Benchmark[] {
@@ -84,6 +89,11 @@ function toBench(folder: string, entry: string, rounds: number): Bench {
     directory: () => join(folder, `data-${++directories}`),
     note,
   };
+}
+
+/** How many threads wanted to run in the last minute. */
+function toLoad(): number {
+  return Number((loadavg()[0] ?? 0).toFixed(1));
 }
 
 /** Notes go to stderr: what stands on stdout can be read by a program. */

@@ -2,8 +2,8 @@
 // and out of it; how soon a new process is ready, after a kill and after a stop; how soon all of them have been woken
 // and have ended.
 
-import type { Aim, Bench, Benchmark, Figures, Pair, Report, Row } from './benchmark.js';
-import { median, medians, percentile } from './measure.js';
+import { type Aim, type Bench, type Benchmark, type Figures, type Pair, type Report, type Row, toRatio } from './benchmark.js';
+import { medians } from './measure.js';
 import type { Role } from './role.js';
 import { instances, readingFloor, sleepersFill, sleepersRestart, sleepersWake, wakingFloor } from './sleepers-sides.js';
 
@@ -46,17 +46,14 @@ async function openOnce<I, O>(bench: Bench, role: Role<I, O, null>, input: I): P
 function toReport(pairs: readonly Pair<Figures, Figures>[]): Report {
   const runtime = medians(pairs.map((pair) => pair.runtime));
   const floor = medians(pairs.map((pair) => pair.floor));
-  const ratios = pairs.map((pair) => of(pair.floor, 'wakeMs') / of(pair.runtime, 'wakeMs'));
   return {
     benchmark: 'sleepers',
     case: 'asleep on keys',
     runtime,
     floor,
-    ratio: median(ratios),
-    ratioQuartiles: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
-    turns: ratios.length,
+    ratio: toRatio(ratiosOf(pairs, 'wakeMs', 'wakeMs')),
     aims: toAims(runtime),
-    rows: toRows(runtime, floor, median(ratios)),
+    rows: toRows(runtime, floor, pairs),
   };
 }
 
@@ -77,26 +74,25 @@ function toAims(runtime: Figures): Aim[] {
   ];
 }
 
-function toRows(runtime: Figures, floor: Figures, wakeRatio: number): Row[] {
+function toRows(runtime: Figures, floor: Figures, pairs: readonly Pair<Figures, Figures>[]): Row[] {
   const plain = { cpuUsPerRecord: null, syncP50Ms: null };
+  const alone = { floor: '', ratios: [], ...plain };
   const toMemory = (where: string): string =>
     `${show(runtime, `${where}ProcessMb`)} MB, ${show(runtime, `${where}HeapBytesEach`)} B of heap each`;
   const toReady = (what: string, figure: string): Row => ({
     what: `${name}, ready after a ${what}`,
     runtime: `${show(runtime, `readyAfter${figure}Ms`)} ms`,
     floor: `${show(floor, `readAfter${figure}Ms`)} ms (reading)`,
-    ratio: of(floor, `readAfter${figure}Ms`) / of(runtime, `readyAfter${figure}Ms`),
+    ratios: ratiosOf(pairs, `readAfter${figure}Ms`, `readyAfter${figure}Ms`),
     ...plain,
   });
   return [
-    { what: `${name}, all in memory`, runtime: toMemory('resident'), floor: '', ratio: null, ...plain },
-    { what: `${name}, none in memory`, runtime: toMemory('passivated'), floor: '', ratio: null, ...plain },
+    { what: `${name}, all in memory`, runtime: toMemory('resident'), ...alone },
+    { what: `${name}, none in memory`, runtime: toMemory('passivated'), ...alone },
     {
       what: `${name}, on disk after a kill`,
       runtime: `${Math.round(of(runtime, 'killedBytes') / instances)} B each`,
-      floor: '',
-      ratio: null,
-      ...plain,
+      ...alone,
     },
     toReady('kill', 'Kill'),
     toReady('stop', 'Stop'),
@@ -104,11 +100,15 @@ function toRows(runtime: Figures, floor: Figures, wakeRatio: number): Row[] {
       what: `${name}, all woken and ended`,
       runtime: `${show(runtime, 'wakeMs')} ms`,
       floor: `${show(floor, 'wakeMs')} ms`,
-      ratio: wakeRatio,
+      ratios: ratiosOf(pairs, 'wakeMs', 'wakeMs'),
       cpuUsPerRecord: [of(runtime, 'cpuUsPerRecord'), of(floor, 'cpuUsPerRecord')],
       syncP50Ms: of(runtime, 'syncP50Ms'),
     },
   ];
+}
+
+function ratiosOf(pairs: readonly Pair<Figures, Figures>[], floorMs: string, runtimeMs: string): number[] {
+  return pairs.map((pair) => of(pair.floor, floorMs) / of(pair.runtime, runtimeMs));
 }
 
 function of(figures: Figures, figure: string): number {

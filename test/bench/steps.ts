@@ -1,8 +1,8 @@
 // `steps`: workflows of five trivial steps each on the JSON store, one after the other, a hundred at a time, and a
 // hundred at a time over whole checkpoint cycles: what it costs to keep the log short is paid by somebody.
 
-import { type Aim, type Bench, type Benchmark, type Pair, type Report, takeTurns } from './benchmark.js';
-import { median, medians, percentile } from './measure.js';
+import { type Aim, type Bench, type Benchmark, type Pair, type Report, takeTurns, toRatio } from './benchmark.js';
+import { median, medians } from './measure.js';
 import type { Role } from './role.js';
 import { commitsEach, cycleOnRuntime, type Load, type Sample, type StepsFigures, stepsOnFloor, stepsOnRuntime } from './steps-sides.js';
 
@@ -42,7 +42,7 @@ async function compare(bench: Bench, comparison: Comparison): Promise<Report> {
     await floor.end();
     pairs.push(...taken);
     recordBytes.push(records.join('').length / commitsEach);
-    bench.note(`steps, ${comparison.name}, round ${round}: ${median(taken.map(toRatio)).toFixed(2)} of the floor`);
+    bench.note(`steps, ${comparison.name}, round ${round}: ${median(taken.map(speedRatio)).toFixed(2)} of the floor`);
   }
   return toReport(comparison, pairs, median(recordBytes));
 }
@@ -56,29 +56,27 @@ async function takeCycle(
   return { runtime: cycle, floor: await floor.turn(cycle.workflows) };
 }
 
-function toRatio({ runtime, floor }: Pair<StepsFigures, StepsFigures>): number {
+function speedRatio({ runtime, floor }: Pair<StepsFigures, StepsFigures>): number {
   return runtime.workflowsPerSecond / floor.workflowsPerSecond;
 }
 
 function toReport(comparison: Comparison, pairs: readonly Pair<StepsFigures, StepsFigures>[], bytesPerRecord: number): Report {
   const runtime: StepsFigures = { ...medians(pairs.map((pair) => pair.runtime)), bytesPerRecord };
   const floor = medians(pairs.map((pair) => pair.floor));
-  const ratios = pairs.map(toRatio);
+  const ratios = pairs.map(speedRatio);
   return {
     benchmark: 'steps',
     case: comparison.name,
     runtime,
     floor,
-    ratio: median(ratios),
-    ratioQuartiles: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
-    turns: ratios.length,
+    ratio: toRatio(ratios),
     aims: toAims(comparison, runtime, median(ratios)),
     rows: [
       {
         what: `5 steps, ${comparison.name}`,
         runtime: `${Math.round(runtime.workflowsPerSecond)} workflows/s`,
         floor: `${Math.round(floor.workflowsPerSecond)}/s`,
-        ratio: median(ratios),
+        ratios,
         cpuUsPerRecord: [runtime.cpuUsPerRecord, floor.cpuUsPerRecord],
         syncP50Ms: runtime.syncP50Ms,
       },

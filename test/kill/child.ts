@@ -89,6 +89,7 @@ async function toReply(value: Promise<unknown>): Promise<Reply> {
 }
 
 let runtime: Runtime | null = null;
+let hasStopped = false;
 
 async function obey(message: ToChild): Promise<void> {
   if (message.kind === 'open') {
@@ -99,8 +100,14 @@ async function obey(message: ToChild): Promise<void> {
   }
   if (runtime === null) throw new Error('Nothing was opened yet.');
   await tell({ kind: 'reply', number: message.number, reply: await toReply(answer(runtime, message.request)) });
+  if (message.request.kind !== 'stop') return;
+  hasStopped = true;
+  process.disconnect();
 }
 
 process.on('message', (message: ToChild) => void obey(message));
-process.once('disconnect', () => process.exit());
+// When it has stopped nothing is to hold it any more; when the test is gone it is not to live on.
+process.once('disconnect', () => {
+  if (!hasStopped) process.exit(1);
+});
 void tell({ kind: 'loaded' });

@@ -94,7 +94,7 @@ export class Trial {
     for (let round = 0; round < this.#options.rounds; round += 1) {
       const last = this.#recoveriesMs.at(-1);
       const victim = await this.#take();
-      const opening = this.#open(victim); console.log('O', Date.now() % 1e6);
+      const opening = this.#open(victim);
       if (last !== undefined && this.#dice.chance(0.25)) {
         await Promise.race([pause(this.#dice.below(Math.ceil(last * 1.2))), opening]);
         await this.#kill(victim);
@@ -113,18 +113,18 @@ export class Trial {
     const victim = await this.#take();
     await this.#open(victim);
     this.#line.connect(victim);
-    console.log('W', Date.now() % 1e6); await this.#traffic.windDown(); console.log('w', Date.now() % 1e6);
+    await this.#traffic.windDown();
     await this.#kill(victim);
     const last = await this.#take();
     await this.#open(last);
     await this.#readAll(last);
-    console.log('E', Date.now() % 1e6); await last.end(); console.log('e', Date.now() % 1e6);
+    await last.end();
     this.#victims.delete(last);
   }
 
   /** What a process finds that has seen nothing of it happen. */
   async #readAll(victim: Victim): Promise<void> {
-    const ask = async (request: Request): Promise<unknown> => { const r = await victim.ask(request); console.log(JSON.stringify(request).slice(0,100), Date.now()%1e6); return toValue(r, request); };
+    const ask = async (request: Request): Promise<unknown> => toValue(await victim.ask(request), request);
     for (const voyage of this.#ledger.voyages.values()) {
       this.#ledger.ended(voyage, (await ask({ kind: 'result', id: voyage.id })) as Ending);
       this.#ledger.saw(voyage, (await ask({ kind: 'history', id: voyage.id })) as string[]);
@@ -170,7 +170,7 @@ export class Trial {
   }
 
   async #kill(victim: Victim): Promise<void> {
-    console.log('K', Date.now() % 1e6); await victim.kill(); console.log('k', Date.now() % 1e6);
+    await victim.kill();
     this.#victims.delete(victim);
     this.#kills += 1;
     if (await hasHalfACheckpoint(join(this.#options.directory, 'store'))) this.#killsInCheckpoint += 1;

@@ -70,12 +70,12 @@ export class Victim {
     await this.closed;
   }
 
-  /** Lets it stop in order. */
+  /** Lets it stop in order, and end when nothing holds it any more. */
   async end(): Promise<void> {
-    console.log('stop'); console.log(await this.ask({ kind: 'stop' }));
     this.#isEnding = true;
-    this.#child.disconnect(); for (const e of ['exit','close','disconnect']) this.#child.on(e, () => console.log(e));
+    await this.ask({ kind: 'stop' });
     await this.closed;
+    if (this.#child.exitCode !== 0) this.#onFault();
   }
 
   #say(message: ToChild): void {
@@ -106,13 +106,15 @@ export class Victim {
 
   #onClosed(): void {
     this.#isClosed = true;
-    if (!this.#isEnding) {
-      const { exitCode, signalCode } = this.#child;
-      this.#events.onFault(`The process ended by itself (${signalCode ?? `exit code ${exitCode}`}):\n${this.#errors}`);
-    }
+    if (!this.#isEnding) this.#onFault();
     this.#onLoaded();
     this.#onOpened(null);
     for (const reply of this.#replies.values()) reply(null);
     this.#replies.clear();
+  }
+
+  #onFault(): void {
+    const { exitCode, signalCode } = this.#child;
+    this.#events.onFault(`The process ended by itself (${signalCode ?? `exit code ${exitCode}`}):\n${this.#errors}`);
   }
 }

@@ -129,7 +129,7 @@ test.each([
   600_000,
 );
 
-test('damage in front of the last durable offset is told with file and offset, and nothing is changed', async () => {
+test('G10: damage in front of the last durable offset is told with file and offset, and nothing is changed', async () => {
   const disk = await makeDisk();
   const [path, data] = onlyLogOf(disk);
   const line = data.indexOf('\n', 1_000) + 1;
@@ -145,7 +145,7 @@ test('damage in front of the last durable offset is told with file and offset, a
   expect([...before.files.keys()].sort()).toEqual([...disk.files.keys()].sort());
 });
 
-test('a tail that was never synced is cut off, logged, and the store goes on behind it', async () => {
+test('G10: a tail that was never synced is cut off, logged, and the store goes on behind it', async () => {
   const disk = await makeDisk();
   const [path, data] = onlyLogOf(disk);
   const torn = withFile(disk, path, Buffer.concat([data, Buffer.alloc(700)]));

@@ -42,7 +42,7 @@ test.each([
   { name: 'the quota is used up', outcome: 'EDQUOT', type: StoreFullError },
   { name: 'the disk takes nothing', outcome: 0, type: StoreFullError },
   { name: 'the disk fails', outcome: 'EIO', type: StoreWriteError },
-])('when $name, nothing of the batch is kept and the store goes on', async ({ outcome, type }) => {
+])('G10: when $name, nothing of the batch is kept and the store goes on', async ({ outcome, type }) => {
   const { disk, store } = await openedDisk();
   disk.fault = failOnce('write', '/log/', outcome);
 
@@ -84,7 +84,7 @@ test('a disk that takes a write in parts gets all of it', async () => {
 });
 
 test.each(['EIO', 'ENOSPC'])(
-  'after a sync failed with %s nothing is acknowledged any more, though the next one would succeed',
+  'G10: after a sync failed with %s nothing is acknowledged any more, though the next one would succeed',
   async (code) => {
     const { disk, store } = await openedDisk();
     disk.fault = failOnce('sync', '/log/', code);

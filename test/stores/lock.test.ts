@@ -72,7 +72,7 @@ async function open(directory: string): Promise<OpenStore> {
   return store;
 }
 
-test('a store that another process has is refused with its pid, and free when that has closed it', async () => {
+test('G10: a store that another process has is refused with its pid, and free when that has closed it', async () => {
   const directory = await makeDirectory();
   const other = await new Opener().ready();
   expect(await other.tell(`open ${directory}`)).toBe('won');

@@ -11,7 +11,7 @@ export function toSegment(firstSeq: number): Segment {
   return { name: `${String(firstSeq).padStart(16, '0')}.jsonl`, firstSeq };
 }
 
-export function isSegmentName(name: string): boolean {
+function isSegmentName(name: string): boolean {
   return pattern.test(name);
 }
 

@@ -36,7 +36,7 @@ export interface ShardPlace {
   readonly generation: number;
 }
 
-export function toShardName({ table, shard, generation }: ShardPlace): string {
+function toShardName({ table, shard, generation }: ShardPlace): string {
   return `${table}-${shard}.${generation}.json`;
 }
 
