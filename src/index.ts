@@ -47,7 +47,7 @@ export async function createRuntime(options: RuntimeOptions & InspectOptions): P
  * persisted is lost, and `send`, `publish` and `startChild` are refused.
  *
  * @example
- * const actor = createActor(fromWorkflow(approve), { input: { input: order } }).start();
+ * const actor = createActor(fromWorkflow(approve), { id: 'order-1', input: order }).start();
  * actor.send({ type: 'rouse.event', event: approval, payload: { approved: true } });
  * const output = await toPromise(actor);
  */
@@ -60,7 +60,6 @@ export type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from
 export type {
   WaitInfo,
   WorkflowActorEvent,
-  WorkflowActorInput,
   WorkflowLogic,
   WorkflowSnapshot,
 } from './actors/workflow-actor.js';

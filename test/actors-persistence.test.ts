@@ -25,7 +25,7 @@ const provision = workflow('provision', function* (order: { model: string }) {
 
 describe('persistence', () => {
   test('a snapshot through JSON goes on where it stopped, and repeats no step', async () => {
-    const first = createActor(fromWorkflow(provision), { input: { id: 'order-1', input: { model: 'm1' } } }).start();
+    const first = createActor(fromWorkflow(provision), { id: 'order-1', input: { model: 'm1' } }).start();
     await asleepIn(first, 'receive');
     const snapshot = throughJson(first.getPersistedSnapshot());
     first.stop();
@@ -146,7 +146,7 @@ describe('in a machine', () => {
           invoke: {
             src: 'provision',
             id: 'order',
-            input: { input: { model: 'm2' } },
+            input: { model: 'm2' },
             onDone: { target: 'done', actions: assign({ live: ({ event }) => (event.output as { text: string }).text }) },
           },
           on: { approve: { actions: sendTo('order', told('approved', '10.0.0.7')) } },
@@ -177,7 +177,7 @@ describe('in a machine', () => {
     });
     const machine = createMachine({
       initial: 'on',
-      states: { on: { invoke: { src: fromWorkflow(cleaning), input: { input: undefined } }, on: { off: 'off' } }, off: {} },
+      states: { on: { invoke: { src: fromWorkflow(cleaning), input: undefined }, on: { off: 'off' } }, off: {} },
     });
     const clock = new SimulatedClock();
     const actor = createActor(machine, { clock }).start();

@@ -42,7 +42,7 @@ const provision = workflow('provision', function* (order: { model: string }) {
 
 describe('running', () => {
   test('it runs steps, sleeps, is told an event, and is done with the output', async () => {
-    const actor = createActor(fromWorkflow(provision), { input: { id: 'order-1', input: { model: 'm1' } } }).start();
+    const actor = createActor(fromWorkflow(provision), { id: 'order-1', input: { model: 'm1' } }).start();
     await asleepIn(actor, 'receive');
     expect(actor.getSnapshot()).toMatchObject({
       status: 'active',
@@ -149,7 +149,7 @@ describe('running', () => {
       yield* receive(word);
       return [at.getUTCFullYear(), tags];
     });
-    const actor = createActor(fromWorkflow(dated), { input: { input } }).start();
+    const actor = createActor(fromWorkflow(dated), { input }).start();
 
     input.tags.push('added later');
     actor.send(told('go'));
@@ -160,7 +160,7 @@ describe('running', () => {
   test('an input that its schema refuses is the actor’s error', () => {
     const errors: unknown[] = [];
     const strict = workflow({ name: 'strict', input: z.number() }, function* () {});
-    const actor = createActor(fromWorkflow(strict), { input: { input: 'x' as never } });
+    const actor = createActor(fromWorkflow(strict), { input: 'x' as never });
     actor.subscribe({ error: (error) => errors.push(error) });
 
     actor.start();
@@ -173,7 +173,7 @@ describe('running', () => {
     const logging = workflow('logging', function* () {
       log.info('hello', { order: 1 });
     });
-    const actor = createActor(fromWorkflow(logging), { input: { id: 'a', input: undefined }, logger: (...line) => lines.push(line) });
+    const actor = createActor(fromWorkflow(logging), { id: 'a', input: undefined, logger: (...line) => lines.push(line) });
 
     await toPromise(actor.start());
 

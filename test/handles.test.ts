@@ -156,6 +156,24 @@ describe.each(residencies)('instances $where', ({ options }) => {
   });
 });
 
+test('a stuck instance that is terminated is a cancelled one and nothing else, also after a crash', async () => {
+  const world = await createTestRuntime({ workflows });
+  await world.start(taking, 1, { id: 'a' });
+  const broken = await world.crash({ workflows: [other] });
+  await broken.send('a', go, 1);
+  const stuck = await broken.instance('a').info();
+  await broken.instance('a').terminate('given up');
+  const terminated = await broken.instance('a').info();
+  const recovered = await broken.crash({ workflows });
+
+  expect(stuck).toMatchObject({ status: 'stuck', error: { code: 'UNKNOWN_WORKFLOW' } });
+  expect(terminated).toMatchObject({ status: 'cancelled', error: { code: 'TERMINATED' } });
+  expect(await recovered.instance('a').info()).toEqual(terminated);
+  expect(await failureOf(recovered.instance('a'))).toMatchObject({ name: 'CancelledError', code: 'TERMINATED' });
+  await expect(recovered.instance('a').retry()).rejects.toMatchObject({ code: 'INSTANCE_NOT_STUCK' });
+  await expect(recovered.send('a', go, 1)).rejects.toMatchObject({ code: 'INSTANCE_ENDED' });
+});
+
 test('instance() is synchronous, whether there is one or not; what it gives says that there is none', async () => {
   const world = await createTestRuntime({ workflows });
   const nobody = world.instance('nobody');

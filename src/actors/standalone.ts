@@ -27,7 +27,7 @@ import type { ForgottenYieldError } from '../runtime/workflow-errors.js';
 import { type InstanceHost, InstanceProcess, locateForgotten } from './instance-process.js';
 import { isStep } from './slot.js';
 import { type AttemptOwner, type AttemptResult, StepRunner } from './step-runner.js';
-import type { WorkflowActorEvent, WorkflowActorInput, WorkflowSnapshot } from './workflow-actor.js';
+import type { WorkflowActorEvent, WorkflowSnapshot } from './workflow-actor.js';
 
 type Scope = ActorScope<WorkflowSnapshot<unknown>, WorkflowActorEvent>;
 
@@ -82,10 +82,10 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     this.#runner = new StepRunner(this.#clock);
   }
 
-  static begin(workflow: WorkflowDefinition, given: WorkflowActorInput<unknown> | undefined, place: StandalonePlace): InstanceProcess {
+  static begin(workflow: WorkflowDefinition, input: unknown, place: StandalonePlace): InstanceProcess {
     const what = `the input of workflow "${workflow.name}"`;
-    const inputText = encode(validateSync(workflow.input, given?.input, what), what);
-    const host = new StandaloneHost(place, given?.id ?? place.scope.id);
+    const inputText = encode(validateSync(workflow.input, input, what), what);
+    const host = new StandaloneHost(place, place.scope.id);
     host.#beginText = `[${JSON.stringify(workflow.name)},${workflow.version},${inputText},0,0]`;
     host.#process = new InstanceProcess(host.#id, workflow, host, decode(inputText));
     return host.#process;

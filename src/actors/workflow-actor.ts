@@ -46,20 +46,13 @@ export interface InstanceView {
 /** The snapshot of an instance actor; `instance` is null when it was restored from JSON and has ended. */
 export type WorkflowSnapshot<O> = Snapshot<O> & { readonly instance: InstanceView | null };
 
-/** The input of an instance actor. */
-export interface WorkflowActorInput<I> {
-  readonly id?: string;
-  readonly input: I;
-}
-
 /** The XState logic of a workflow. */
-export type WorkflowLogic<I = unknown, O = unknown> = ActorLogic<WorkflowSnapshot<O>, WorkflowActorEvent, WorkflowActorInput<I>>;
+export type WorkflowLogic<I = unknown, O = unknown> = ActorLogic<WorkflowSnapshot<O>, WorkflowActorEvent, I>;
 type Scope = ActorScope<WorkflowSnapshot<unknown>, WorkflowActorEvent>;
 type SupervisorScope = ActorScope<Snapshot<unknown>, EventObject>;
 
 /** How the supervisor hands an instance to its actor. */
-class SupervisedInput implements WorkflowActorInput<unknown> {
-  readonly input = undefined;
+class SupervisedInput {
   readonly process: InstanceProcess;
 
   constructor(process: InstanceProcess) {

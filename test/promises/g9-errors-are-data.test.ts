@@ -88,7 +88,7 @@ test('G9: it is the same in a workflow actor by itself', async () => {
     );
   });
   const runtime = await createTestRuntime({ workflows: [failing] });
-  const actor = createActor(fromWorkflow(failing), { input: { input: undefined } });
+  const actor = createActor(fromWorkflow(failing), { input: undefined });
   const failed = new Promise<unknown>((resolve) => actor.subscribe({ error: resolve }));
 
   const inRuntime = await failureOf(await runtime.start(failing));

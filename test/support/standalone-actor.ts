@@ -9,7 +9,7 @@ export const word = event<string>('word');
 
 /** Starts an actor of a workflow that takes no input. */
 export function begin<O>(tested: Workflow<void, O>, clock = new SimulatedClock()) {
-  const actor = createActor(fromWorkflow(tested), { input: { id: 'a', input: undefined }, clock });
+  const actor = createActor(fromWorkflow(tested), { id: 'a', input: undefined, clock });
   actor.subscribe({ error: () => {} });
   return { actor: actor.start(), clock };
 }
