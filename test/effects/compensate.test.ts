@@ -162,3 +162,15 @@ test('what is no function is refused', async () => {
 
   expect(await failureOf(instance)).toMatchObject({ name: 'DefinitionError' });
 });
+
+test('an output that cannot be stored is an error of the body, and undone like one', async () => {
+  const { instance } = await begin(function* () {
+    yield* compensate(() => undo('reserved'));
+    return { done: () => {} };
+  });
+
+  const error = await failureOf(instance);
+
+  expect(error).toMatchObject({ name: 'UnstorableValueError' });
+  expect(trail).toEqual(['reserved']);
+});

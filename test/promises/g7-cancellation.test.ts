@@ -89,6 +89,28 @@ describe('cancel', () => {
     expect(await failureOf(instance)).toMatchObject({ message: 'Cancelled: first' });
   });
 
+  test('G7: nor does the end of a cancelled scope disturb the cleanup of its tasks', async () => {
+    const careful = workflow('careful', function* () {
+      yield* spawn(function* () {
+        try {
+          yield* receive(never);
+        } finally {
+          yield* sleep('1 day');
+          yield* note('task cleaned');
+        }
+      });
+      yield* receive(never);
+    });
+    const runtime = await createTestRuntime({ workflows: [careful] });
+    const instance = await runtime.start(careful);
+
+    await instance.cancel();
+    await runtime.advance('1 day');
+
+    expect(trail).toEqual(['task cleaned']);
+    expect((await instance.info()).status).toBe('cancelled');
+  });
+
   test('G7: cleanup is durable: a crash in its middle is gone on from', async () => {
     const runtime = await createTestRuntime({ workflows: [cleaning] });
     const { id } = await runtime.start(cleaning);

@@ -14,14 +14,14 @@ beforeEach(() => {
   trail = [];
 });
 
-/** Waits for ever, and takes a day to clean up. */
-function* tidy(who: string): Operation<never> {
+/** Waits for ever, and takes its time to clean up. */
+function* tidy(who: string, time = '1 day'): Operation<never> {
   try {
     yield* receive(never);
     throw new Error('something came');
   } finally {
     yield* note(`${who} cleans up`);
-    yield* sleep('1 day');
+    yield* sleep(time);
     yield* note(`${who} is done`);
   }
 }
@@ -78,21 +78,21 @@ test('G8: when a scope fails, its other tasks are cancelled first', async () => 
   expect(await failureOf(instance)).toMatchObject({ message: 'the body failed' });
 });
 
-test('G8: the losers of a race are cancelled, and the race waits for their finally', async () => {
+test('G8: the losers of a race are cancelled, and the race waits for the finally of each', async () => {
   const { runtime, instance } = await run(
     function* () {
-      const first = yield* race([tidy('loser'), sleep('1 hour')]);
+      const first = yield* race([tidy('quick loser', '1 hour'), sleep('1 hour'), tidy('loser')]);
       yield* note('won');
       return first;
     },
     { time: '1 hour' },
   );
-  expect(trail).toEqual(['loser cleans up']);
+  expect(trail).toEqual(['quick loser cleans up', 'loser cleans up']);
 
   await runtime.advance('1 day');
 
   await expect(instance.result()).resolves.toBeUndefined();
-  expect(trail).toEqual(['loser cleans up', 'loser is done', 'won']);
+  expect(trail.slice(2)).toEqual(['quick loser is done', 'loser is done', 'won']);
 });
 
 test('G8: a race never waits for the promises of its losers’ steps', async () => {
@@ -130,11 +130,16 @@ test('G8: a failed task that nobody joins fails its scope: the body and the othe
 test('G8: a join in the same turn takes the error', async () => {
   const { instance } = await run(
     function* () {
-      const quick = yield* spawn(function* (): Operation<never> {
-        yield* sleep('1 hour');
+      const signal = yield* spawn(() => sleep('1 hour'));
+      const quick = yield* spawn(function* () {
+        yield* signal.join();
+        trail.push('failed');
         throw new Error('taken');
       });
-      yield* sleep('1 hour');
+      yield* sleep(1);
+      // Both wait for the signal, the other task first: it has failed when the body goes on.
+      yield* signal.join();
+      trail.push('joins');
       try {
         return yield* quick.join();
       } catch (error) {
@@ -145,6 +150,7 @@ test('G8: a join in the same turn takes the error', async () => {
   );
 
   await expect(instance.result()).resolves.toBe('taken');
+  expect(trail).toEqual(['failed', 'joins']);
 });
 
 test('G8: a join that waits takes the error, and the scope goes on', async () => {
