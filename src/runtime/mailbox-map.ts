@@ -31,23 +31,28 @@ class Mailbox {
 /** The receivers at one address, by how long they have slept. */
 class ReceiverQueue {
   #queue = new LinkedMap<string, Receiver>();
+  #isInOrder = true;
 
   get size(): number {
     return this.#queue.size;
   }
 
   get first(): Receiver | undefined {
+    if (!this.#isInOrder) this.#putInOrder();
     return this.#queue.first;
   }
 
-  /** They come in order but after a recovery or a retry; then the queue is laid anew. */
+  /** They come in order but after a recovery or a retry; then the queue is laid anew, once, when it is next asked. */
   add(receiver: Receiver): void {
-    const isInOrder = (this.#queue.last?.seq ?? -1) <= receiver.seq;
+    if ((this.#queue.last?.seq ?? -1) > receiver.seq) this.#isInOrder = false;
     this.#queue.add(receiverId(receiver), receiver);
-    if (isInOrder) return;
+  }
+
+  #putInOrder(): void {
     const sorted = [...this.#queue.values()].sort((a, b) => a.seq - b.seq || a.source - b.source);
     this.#queue = new LinkedMap();
-    for (const each of sorted) this.#queue.add(receiverId(each), each);
+    for (const receiver of sorted) this.#queue.add(receiverId(receiver), receiver);
+    this.#isInOrder = true;
   }
 
   remove(receiver: Receiver): void {

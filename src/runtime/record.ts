@@ -219,6 +219,7 @@ function fromEntry(entry: Entry): unknown[] {
 function applyEnd(record: InstanceRecord, item: Json[], at: number): void {
   const [status, value, endedAt] = item as [RecordStatus, Json, number?];
   record.status = status;
+  record.stuck = null;
   record.endedAt = endedAt ?? at;
   if (status === 'completed') record.output = value ?? null;
   else record.error = value ?? null;

@@ -12,7 +12,9 @@ import { collector, courier, order, parcel, workflows } from './workflows.js';
 /** Whatever the runtime finds wrong is the test's business. */
 const logger: Logger = {
   log(level, message, fields) {
-    if (level === 'error') void tell({ kind: 'complaint', text: `${message} ${JSON.stringify(fields)}` });
+    if (level !== 'error') return;
+    if (fields.code === 'INTERRUPTED_TOO_OFTEN') void tell({ kind: 'interrupted', id: String(fields.instanceId) });
+    else void tell({ kind: 'complaint', text: `${message} ${JSON.stringify(fields)}` });
   },
 };
 
@@ -45,6 +47,8 @@ async function answer(runtime: Runtime, request: Request): Promise<unknown> {
       return runtime.complete(request.token, request.payload);
     case 'cancel':
       return runtime.instance(request.id).cancel('the test wants it');
+    case 'retry':
+      return runtime.instance(request.id).retry();
     case 'result':
       return endingOf(runtime, request.id);
     case 'history':

@@ -50,6 +50,8 @@ export class Ledger {
   /** What was seen to be wrong on the way. */
   readonly faults: string[] = [];
   duplicates = 0;
+  /** Instances that had to be retried, because a step of theirs was in flight at too many kills. */
+  interrupted = 0;
 
   begin(id: string, route: Route): Voyage {
     const voyage = new Voyage(id, route);

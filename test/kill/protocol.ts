@@ -22,6 +22,7 @@ export type Request =
   | { readonly kind: 'parcel'; readonly id: string; readonly key: string; readonly padding: number }
   | { readonly kind: 'complete'; readonly token: string; readonly payload: string }
   | { readonly kind: 'cancel'; readonly id: string }
+  | { readonly kind: 'retry'; readonly id: string }
   | { readonly kind: 'result'; readonly id: string }
   | { readonly kind: 'history'; readonly id: string }
   | { readonly kind: 'collect'; readonly key: string }
@@ -53,6 +54,8 @@ export type FromChild =
   | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
   /** A callback was submitted: somebody is to answer it. */
   | { readonly kind: 'token'; readonly label: string; readonly token: string }
+  /** A step was in flight at so many kills that its instance is stuck: somebody is to retry it. */
+  | { readonly kind: 'interrupted'; readonly id: string }
   /** The runtime said that something is wrong. */
   | { readonly kind: 'complaint'; readonly text: string };
 

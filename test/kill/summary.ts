@@ -12,7 +12,7 @@ export function toSummary(seed: number, outcome: Outcome): string {
     `kill test, seed ${seed}: ${outcome.kills} kills, ${outcome.killsBeforeReady} before the runtime was ready, ${outcome.killsInCheckpoint} during a checkpoint`,
     `  acknowledged: ${counts.join(', ')}`,
     `  sent again after a kill: ${all.filter((sent) => sent.tries > 1).length}, of which ${ledger.duplicates} were answered "duplicate"; given up: ${count(all, 'abandoned')}`,
-    `  steps: ${outcome.attempts} attempts for ${outcome.requests} requests, at most ${outcome.attemptsMax} for one`,
+    `  steps: ${outcome.attempts} attempts for ${outcome.requests} requests, at most ${outcome.attemptsMax} for one; ${ledger.interrupted} instances stuck by interruptions and retried`,
     `  recoveries: ${times.length}, ${toMs(times[times.length >> 1])} in the middle, ${toMs(times.at(-1))} at most; ${outcome.cuts} with a cut of the log`,
     `  broken promises: ${outcome.broken.length}`,
   ].join('\n');

@@ -52,6 +52,12 @@ export class Traffic {
     if (callback !== null) this.#run(this.#answer(label, callback));
   }
 
+  /** What kills the process is not the step that it was taken to be: the instance is to go on. */
+  onInterrupted(id: string): void {
+    this.#ledger.interrupted += 1;
+    this.#run(this.#retry(id));
+  }
+
   #run(task: Promise<void>): void {
     const done = task
       .catch((error: unknown) => this.#onFault(error instanceof Error ? (error.stack ?? error.message) : String(error)))
@@ -118,6 +124,11 @@ export class Traffic {
     while (!(await this.#try(sent, { kind: 'cancel', id: voyage.id }, ['INSTANCE_ENDED'])));
   }
 
+  async #retry(id: string): Promise<void> {
+    const sent: Sent = { id, fate: 'pending', tries: 0 };
+    while (!(await this.#try(sent, { kind: 'retry', id }, ['INSTANCE_NOT_STUCK'])));
+  }
+
   /** Each try has a payload of its own: of them all, one is to arrive. */
   async #answer(label: string, { token, answers }: Callback): Promise<void> {
     for (;;) {
@@ -134,11 +145,11 @@ export class Traffic {
     if (reply !== null) this.#ledger.saw(voyage, toValue(reply, request) as string[]);
   }
 
-  /** Resolves with false when the process was killed before it said what became of it. */
+  /** Resolves with false when it has to be tried again: the process was killed before it said what became of it, or the instance is stuck. */
   async #try(sent: Sent, request: Request, refusals: readonly string[] = []): Promise<boolean> {
     sent.tries += 1;
     const reply = await this.#line.ask(request);
-    if (reply === null) return false;
+    if (reply === null || ('code' in reply && reply.code === 'INSTANCE_STUCK')) return false;
     const isRefused = 'code' in reply && refusals.includes(reply.code);
     if (!isRefused && toValue(reply, request) === 'duplicate') this.#noteDuplicate(sent);
     sent.fate = isRefused ? 'refused' : 'acknowledged';

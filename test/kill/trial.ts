@@ -54,6 +54,7 @@ export class Trial {
   #killsBeforeReady = 0;
   #killsInCheckpoint = 0;
   #cuts = 0;
+  #hasFailed = false;
   #fail: (error: Error) => void = () => {};
   readonly #failure: Promise<never>;
   readonly #silence: NodeJS.Timeout;
@@ -77,6 +78,7 @@ export class Trial {
       await this.#orFailure(this.#killAgainAndAgain());
       await this.#orFailure(this.#finish());
     } catch (error) {
+      this.#hasFailed = true;
       this.#ledger.faults.unshift(error instanceof Error ? error.message : String(error), ...(await this.#unfinished()));
       return this.#outcome({ isFinished: false });
     }
@@ -86,6 +88,7 @@ export class Trial {
   /** Ends every process that is left. */
   async end(): Promise<void> {
     clearTimeout(this.#silence);
+    this.#line.disconnect();
     await Promise.all([...this.#victims].map((victim) => victim.kill()));
   }
 
@@ -103,6 +106,7 @@ export class Trial {
         await opening;
         this.#line.connect(victim);
         await pause(LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1));
+        if (this.#hasFailed) return;
         this.#line.disconnect();
         await this.#kill(victim);
       }
@@ -144,6 +148,7 @@ export class Trial {
   #load(): Victim {
     const victim = new Victim({
       onToken: (label, token) => this.#traffic.onToken(label, token),
+      onInterrupted: (id) => this.#traffic.onInterrupted(id),
       onFault: (text) => this.#fail(new Error(text)),
       onSign: () => this.#silence.refresh(),
     });

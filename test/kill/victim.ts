@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface VictimEvents {
   onToken(label: string, token: string): void;
+  onInterrupted(id: string): void;
   /** Something that must not happen. */
   onFault(text: string): void;
   /** It said something. */
@@ -97,6 +98,9 @@ export class Victim {
         break;
       case 'token':
         this.#events.onToken(message.label, message.token);
+        break;
+      case 'interrupted':
+        this.#events.onInterrupted(message.id);
         break;
       case 'complaint':
         this.#events.onFault(`The runtime says: ${message.text}`);
