@@ -5,7 +5,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { build } from './kill/build.js';
 import { toSummary } from './kill/summary.js';
 import { Trial } from './kill/trial.js';
 
@@ -25,22 +26,28 @@ function numberFrom(name: string, otherwise: number): number {
   return text === undefined || text === '' ? otherwise : Number(text);
 }
 
-describe('killed at random moments, the process', () => {
-  test.each(trials)(
-    'loses nothing that was acknowledged and does nothing twice: seed $seed, $rounds kills',
-    { timeout: TRIAL_MS },
-    async (options) => {
-      const directory = await mkdtemp(join(tmpdir(), 'rouse-kill-'));
-      const trial = new Trial({ ...options, directory });
-      onTestFinished(async () => {
-        await trial.end();
-        await rm(directory, { recursive: true, force: true });
-      });
+let program: string;
 
-      const outcome = await trial.run();
-
-      console.log(toSummary(options.seed, outcome));
-      expect(outcome.broken, `repeat with ROUSE_KILL_SEED=${options.seed}`).toEqual([]);
-    },
-  );
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rouse-kill-program-'));
+  program = build(folder);
+  return () => rm(folder, { recursive: true, force: true });
 });
+
+test.each(trials)(
+  'a process that is killed at random moments loses nothing acknowledged and repeats nothing recorded: seed $seed, $rounds kills',
+  { timeout: TRIAL_MS },
+  async ({ seed, rounds }) => {
+    const directory = await mkdtemp(join(tmpdir(), 'rouse-kill-'));
+    const trial = new Trial({ seed, rounds, program, directory });
+    onTestFinished(async () => {
+      await trial.end();
+      await rm(directory, { recursive: true, force: true });
+    });
+
+    const outcome = await trial.run();
+
+    console.log(toSummary(seed, outcome));
+    expect(outcome.broken, `to repeat: ROUSE_KILL_SEED=${seed}`).toEqual([]);
+  },
+);

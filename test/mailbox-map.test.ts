@@ -9,7 +9,7 @@ import type { MailboxEvent } from '../src/runtime/mailbox-record.js';
 const address = '#approval\nk';
 
 function receiver(seq: number, source = 0, instanceId = `i${seq}`): Receiver {
-  return { instanceId, requestKey: `0:${seq}`, source, seq };
+  return { address, instanceId, requestKey: `0:${seq}`, source, seq };
 }
 
 function mail(seq: number): MailboxEvent {
@@ -19,12 +19,12 @@ function mail(seq: number): MailboxEvent {
 describe('receivers', () => {
   test('M1: the one that has slept longest is first, in whatever order they were parked', () => {
     const map = new MailboxMap();
-    for (const seq of [5, 2, 9, 1, 7]) map.park(address, receiver(seq));
+    for (const seq of [5, 2, 9, 1, 7]) map.park(receiver(seq));
 
     const order: number[] = [];
     for (let first = map.firstReceiver(address); first !== undefined; first = map.firstReceiver(address)) {
       order.push(first.seq);
-      map.unpark(address, first);
+      map.unpark(first);
     }
 
     expect(order).toEqual([1, 2, 5, 7, 9]);
@@ -33,23 +33,23 @@ describe('receivers', () => {
 
   test('a request that listens twice at one address is first by its first source', () => {
     const map = new MailboxMap();
-    map.park(address, receiver(3, 0));
-    map.park(address, receiver(3, 1));
-    map.park(address, receiver(2, 0));
-    map.park(address, receiver(2, 1));
+    map.park(receiver(3, 0));
+    map.park(receiver(3, 1));
+    map.park(receiver(2, 0));
+    map.park(receiver(2, 1));
 
     expect(map.firstReceiver(address)).toEqual(receiver(2, 0));
-    map.unpark(address, receiver(2, 0));
-    map.unpark(address, receiver(2, 1));
+    map.unpark(receiver(2, 0));
+    map.unpark(receiver(2, 1));
     expect(map.firstReceiver(address)).toEqual(receiver(3, 0));
   });
 
   test('unparking somebody else, or at another address, changes nothing', () => {
     const map = new MailboxMap();
-    map.park(address, receiver(1));
+    map.park(receiver(1));
 
-    map.unpark(address, receiver(2));
-    map.unpark('#other\nk', receiver(1));
+    map.unpark(receiver(2));
+    map.unpark({ ...receiver(1), address: '#other\nk' });
 
     expect(map.firstReceiver(address)).toEqual(receiver(1));
   });
@@ -57,7 +57,7 @@ describe('receivers', () => {
   test('addresses do not know each other, whatever they are called', () => {
     const map = new MailboxMap();
     const names = ['__proto__', 'constructor', '#a\n__proto__', '@a\n../../etc'];
-    for (const [index, name] of names.entries()) map.park(name, receiver(index));
+    for (const [index, name] of names.entries()) map.park({ ...receiver(index), address: name });
 
     expect(names.map((name) => map.firstReceiver(name)?.seq)).toEqual([0, 1, 2, 3]);
     expect(map.firstReceiver('toString')).toBeUndefined();
@@ -128,8 +128,8 @@ describe('events', () => {
     const map = new MailboxMap();
     map.put('#a\n1', mail(1));
     map.put('#b\n1', mail(2));
-    map.park('#b\n1', receiver(1));
-    map.park('#c\n1', receiver(2));
+    map.park({ ...receiver(1), address: '#b\n1' });
+    map.park({ ...receiver(2), address: '#c\n1' });
 
     expect([...map.meetings()]).toEqual(['#b\n1']);
   });
@@ -236,13 +236,13 @@ function apply(
     case 'park': {
       // A request parks all its sources at once, in their order.
       if (place.receivers.some(({ seq }) => seq === command.seq)) return nextSeq;
-      const sources = Array.from({ length: command.sources }, (_, source) => receiver(command.seq, source));
-      for (const each of sources) map.park(command.at, each);
+      const sources = Array.from({ length: command.sources }, (_, source) => ({ ...receiver(command.seq, source), address: command.at }));
+      for (const each of sources) map.park(each);
       place.receivers.push(...sources);
       return nextSeq;
     }
     case 'unpark':
-      for (const each of [receiver(command.seq, 0), receiver(command.seq, 1)]) map.unpark(command.at, each);
+      for (const each of [receiver(command.seq, 0), receiver(command.seq, 1)]) map.unpark({ ...each, address: command.at });
       place.receivers = place.receivers.filter(({ seq }) => seq !== command.seq);
       return nextSeq;
     case 'put':

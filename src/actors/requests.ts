@@ -57,7 +57,7 @@ export class Requests {
 
   disarm(slot: Slot, entry: SlotRequest): void {
     const { request } = entry;
-    for (const { address, receiver } of entry.receivers ?? []) this.#world.mailboxes.unpark(address, receiver);
+    for (const receiver of entry.receivers ?? []) this.#world.mailboxes.unpark(receiver);
     entry.receivers = null;
     if (entry.deadline !== null) this.#world.deadlines.cancel(entry.deadline);
     entry.deadline = null;
@@ -69,10 +69,10 @@ export class Requests {
     const { mailboxes } = this.#world;
     entry.receivers = (entry.request.sources ?? []).map((source, index) => {
       const address = sourceAddress(source, slot.id);
-      const receiver = { instanceId: slot.id, requestKey: key, source: index, seq: entry.request.seq };
-      mailboxes.park(address, receiver);
+      const receiver = { address, instanceId: slot.id, requestKey: key, source: index, seq: entry.request.seq };
+      mailboxes.park(receiver);
       if (mailboxes.firstEvent(address, { durable: true }) !== undefined) this.#world.meetings.push(address);
-      return { address, receiver };
+      return receiver;
     });
   }
 

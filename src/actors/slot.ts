@@ -15,7 +15,7 @@ import type { Due } from './world.js';
 /** A request as the supervisor keeps it, with what is to be undone when it closes. */
 export interface SlotRequest {
   request: Request;
-  receivers: readonly { readonly address: string; readonly receiver: Receiver }[] | null;
+  receivers: readonly Receiver[] | null;
   deadline: Deadline<Due> | null;
 }
 

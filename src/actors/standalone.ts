@@ -231,7 +231,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
       );
     request.sources?.forEach((source, index) => {
       const address = sourceAddress(source, this.#id);
-      this.#mailboxes.park(address, { instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
+      this.#mailboxes.park({ address, instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
       if (this.#mailboxes.count(address) > 0) this.#scope.self.send({ type: 'rouse.match', address });
     });
   }
@@ -242,7 +242,13 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     this.#timers.delete(key);
     this.#runner.abort(this, key, 'no longer needed');
     request.sources?.forEach((source, index) => {
-      this.#mailboxes.unpark(sourceAddress(source, this.#id), { instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
+      this.#mailboxes.unpark({
+        address: sourceAddress(source, this.#id),
+        instanceId: this.#id,
+        requestKey: key,
+        source: index,
+        seq: request.seq,
+      });
     });
   }
 

@@ -12,6 +12,7 @@ import type { MailboxEvent, MailboxRecord } from './mailbox-record.js';
 
 /** A sleeping receive: one source of one request of one instance. */
 export interface Receiver {
+  readonly address: string;
   readonly instanceId: string;
   readonly requestKey: string;
   /** Which of the request's sources. */
@@ -103,7 +104,8 @@ export class MailboxMap {
   }
 
   /** Registers a sleeping receiver behind those that have slept longer. */
-  park(address: string, receiver: Receiver): void {
+  park(receiver: Receiver): void {
+    const { address } = receiver;
     const found = this.#receivers.get(address);
     if (found === undefined) {
       this.#receivers.set(address, receiver);
@@ -117,7 +119,8 @@ export class MailboxMap {
     }
   }
 
-  unpark(address: string, receiver: Receiver): void {
+  unpark(receiver: Receiver): void {
+    const { address } = receiver;
     const found = this.#receivers.get(address);
     if (found instanceof ReceiverQueue) {
       found.remove(receiver);

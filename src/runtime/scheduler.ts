@@ -106,7 +106,7 @@ export class Scheduler {
       group: membership?.group ?? null,
       where: membership?.where ?? null,
       body,
-      log: (node, level, message, fields) => this.#performer.log(node, level, message, fields),
+      logger: this.#performer,
     });
     this.tasks.set(task.id, task);
     this.#makeReady(task);
@@ -132,7 +132,7 @@ export class Scheduler {
   }
 
   #step(task: TaskNode): void {
-    let input = task.resume;
+    let input = task.takeResume();
     for (;;) {
       let result: { readonly done: boolean; readonly value: unknown };
       stepping.task = task;

@@ -31,12 +31,19 @@ export interface Wait {
   abandon(error: unknown): boolean;
 }
 
+/** Who writes what a task logs. */
+export interface TaskLogger {
+  log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void;
+}
+
 /** Whoever takes a task's end: the group it is a member of. */
 export interface TaskOwner {
   memberEnded(task: TaskNode): void;
 }
 
 export type TaskState = 'ready' | 'waiting' | 'closing' | 'ended';
+
+const nothing: Outcome = { ok: true, value: undefined };
 
 /** The list of those who have nobody. */
 export const noTasks: readonly TaskNode[] = [];
@@ -51,13 +58,13 @@ export class TaskNode implements TaskContext {
   readonly group: TaskOwner | null;
   /** Of a group's member: the line that asked for the group. */
   readonly where: string | null;
-  readonly #log: (task: TaskNode, level: LogLevel, message: string, fields: object | undefined) => void;
+  readonly #logger: TaskLogger;
   body: (() => Operation<unknown>) | null;
   iterator: Iterator<unknown, unknown, unknown> | null = null;
   state: TaskState = 'ready';
   started = false;
   /** How the next step resumes it. */
-  resume: Outcome = succeed(undefined);
+  resume: Outcome = nothing;
   wait: Wait | null = null;
   /** Effects asked so far: the position of the next one. */
   pos = 0;
@@ -83,7 +90,7 @@ export class TaskNode implements TaskContext {
     group: TaskOwner | null;
     where: string | null;
     body: () => Operation<unknown>;
-    log: (task: TaskNode, level: LogLevel, message: string, fields: object | undefined) => void;
+    logger: TaskLogger;
   }) {
     this.id = options.id;
     this.instanceId = options.instanceId;
@@ -91,7 +98,7 @@ export class TaskNode implements TaskContext {
     this.group = options.group;
     this.where = options.where;
     this.body = options.body;
-    this.#log = options.log;
+    this.#logger = options.logger;
   }
 
   get title(): string {
@@ -108,7 +115,14 @@ export class TaskNode implements TaskContext {
     return this.#unrun === null || this.#unrun.size === 0 ? noOperations : new Set(this.#unrun.keys());
   }
 
+  /** Gives what it is to be resumed with, and keeps nothing of it. */
+  takeResume(): Outcome {
+    const { resume } = this;
+    this.resume = nothing;
+    return resume;
+  }
+
   log(level: LogLevel, message: string, fields: object | undefined): void {
-    this.#log(this, level, message, fields);
+    this.#logger.log(this, level, message, fields);
   }
 }

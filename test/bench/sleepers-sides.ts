@@ -9,7 +9,7 @@ import { createRuntime, event, type Runtime, receive, type Store, workflow } fro
 import { Appender } from './appender.js';
 import type { Figures } from './benchmark.js';
 import { bytesBelow, filesBelow, recordsOf } from './log-records.js';
-import { closedLoop, expectSame, type Memory, measure, percentile, settledMemory } from './measure.js';
+import { type Cost, closedLoop, expectSame, type Memory, measure, percentile, settledMemory } from './measure.js';
 import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
 import { TimedDisk } from './timed-disk.js';
@@ -47,12 +47,10 @@ export const sleepersRestart: Role<Place, Figures, null> = {
   name: 'sleepers-restart',
   async open({ directory }) {
     const before = await settledMemory();
-    const start = performance.now();
-    const runtime = await openRuntime(createJsonStore(directory, {}));
-    const readyAfterKillMs = performance.now() - start;
-    expectAsleep(runtime, 0);
+    const { runtime, wallMs, cpuUs } = await openMeasured(createJsonStore(directory, {}));
     const after = await settledMemory();
-    return played({ readyAfterKillMs, ...costs('passivated', before, after) }, runtime);
+    const ready = { readyAfterKillMs: wallMs, readyAfterKillCpuMs: cpuUs / 1_000 };
+    return played({ ...ready, ...costs('passivated', before, after) }, runtime);
   },
 };
 
@@ -62,17 +60,15 @@ export const sleepersWake: Role<Place, { readonly figures: Figures; readonly rec
   async open({ directory }) {
     const disk = new TimedDisk();
     const stoppedBytes = bytesBelow(directory);
-    const start = performance.now();
-    const runtime = await openRuntime(createJsonStore(directory, { fileSystem: disk.fileSystem }));
-    const readyAfterStopMs = performance.now() - start;
-    expectAsleep(runtime, 0);
+    const { runtime, ...opened } = await openMeasured(createJsonStore(directory, { fileSystem: disk.fileSystem }));
+    const ready = { readyAfterStopMs: opened.wallMs, readyAfterStopCpuMs: opened.cpuUs / 1_000 };
     disk.reset();
     const { wallMs, cpuUs } = await measure(() => wakeAll(runtime));
     const { commits, syncs } = runtime.health() as unknown as { commits: number; syncs: number };
     expectSame('commits of the wakes', commits, instances);
     const record = recordsOf(directory, `instance-${instances - 1}`).at(-1) ?? '';
     const times = { wakeMs: wallMs, cpuUsPerRecord: cpuUs / commits, syncP50Ms: percentile(disk.batchMs, 0.5) };
-    return played({ figures: { stoppedBytes, readyAfterStopMs, syncs, ...times }, record }, runtime);
+    return played({ figures: { stoppedBytes, ...ready, syncs, ...times }, record }, runtime);
   },
 };
 
@@ -111,6 +107,18 @@ export const wakingFloor: Role<Place & { readonly record: string }, Figures, nul
 
 function openRuntime(store: Store): Promise<Runtime> {
   return createRuntime({ workflows: [asleep], store, logger: quietLogger, passivateAfter: '1 hour' });
+}
+
+/** From the call of createRuntime to a runtime that takes work, with everyone asleep on disk. */
+async function openMeasured(store: Store): Promise<Cost & { runtime: Runtime }> {
+  const opened: Runtime[] = [];
+  const cost = await measure(async () => {
+    opened.push(await openRuntime(store));
+  });
+  const [runtime] = opened;
+  if (runtime === undefined) throw new Error('The runtime did not open.');
+  expectAsleep(runtime, 0);
+  return { runtime, ...cost };
 }
 
 function played<O>(opening: O, runtime: Runtime | null): { opening: O; turn: () => Promise<null>; end: () => Promise<void> } {

@@ -81,7 +81,7 @@ function toRows(runtime: Figures, floor: Figures, pairs: readonly Pair<Figures, 
     `${show(runtime, `${where}ProcessMb`)} MB, ${show(runtime, `${where}HeapBytesEach`)} B of heap each`;
   const toReady = (what: string, figure: string): Row => ({
     what: `${name}, ready after a ${what}`,
-    runtime: `${show(runtime, `readyAfter${figure}Ms`)} ms`,
+    runtime: `${show(runtime, `readyAfter${figure}Ms`)} ms, ${show(runtime, `readyAfter${figure}CpuMs`)} ms of CPU`,
     floor: `${show(floor, `readAfter${figure}Ms`)} ms (reading)`,
     ratios: ratiosOf(pairs, `readAfter${figure}Ms`, `readyAfter${figure}Ms`),
     ...plain,

@@ -21,6 +21,8 @@ const LIFE_MAX_MS = 500;
 export interface TrialOptions {
   readonly seed: number;
   readonly rounds: number;
+  /** The compiled program that is killed. */
+  readonly program: string;
   /** An empty directory. */
   readonly directory: string;
 }
@@ -146,7 +148,7 @@ export class Trial {
   }
 
   #load(): Victim {
-    const victim = new Victim({
+    const victim = new Victim(this.#options.program, {
       onToken: (label, token) => this.#traffic.onToken(label, token),
       onInterrupted: (id) => this.#traffic.onInterrupted(id),
       onFault: (text) => this.#fail(new Error(text)),

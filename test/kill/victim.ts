@@ -1,11 +1,7 @@
 // A process that is to be killed, as the test sees it.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { FromChild, Opened, Opening, Reply, Request, ToChild } from './protocol.js';
-
-const program = fileURLToPath(new URL('./child.ts', import.meta.url));
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface VictimEvents {
   onToken(label: string, token: string): void;
@@ -31,12 +27,13 @@ export class Victim {
   #isClosed = false;
   #errors = '';
 
-  constructor(events: VictimEvents) {
+  /** @param program the compiled child.ts */
+  constructor(program: string, events: VictimEvents) {
     this.#events = events;
     this.loaded = new Promise((resolve) => {
       this.#onLoaded = resolve;
     });
-    this.#child = fork(program, [], { cwd: root, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    this.#child = fork(program, [], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
     });

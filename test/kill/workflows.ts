@@ -131,7 +131,7 @@ class Trip {
 
 function* ride(trip: Trip, { key, salt }: Route, lap: number): Operation<void> {
   yield* trip.step('pack');
-  if ((salt + lap) % 2 === 0) yield* takeBoth(trip, key);
+  if ((salt + lap) % 2 === 0) yield* takeBoth(trip, key, 10 + (salt % 200));
   else yield* takeAny(trip, key);
   yield* workSideBySide(trip, (salt + lap) % 3 === 0 ? 1 : 0);
   const wakeAt = (yield* now()) + 1 + (salt % 4);
@@ -144,9 +144,9 @@ function* ride(trip: Trip, { key, salt }: Route, lap: number): Operation<void> {
 }
 
 /** An order, with timeouts on the way, and then a parcel. */
-function* takeBoth(trip: Trip, key: string): Operation<void> {
+function* takeBoth(trip: Trip, key: string, patienceMs: number): Operation<void> {
   let given = null;
-  while (given === null) given = yield* timeout(20, receive(order), { orElse: null });
+  while (given === null) given = yield* timeout(patienceMs, receive(order), { orElse: null });
   yield* trip.keep(`order ${given.id}`);
   yield* trip.keep(`parcel ${(yield* receive(parcel, { key })).id}`);
 }
