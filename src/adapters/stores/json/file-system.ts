@@ -43,6 +43,24 @@ const closeFile = promisify(fs.close);
 const truncateFile = promisify(fs.ftruncate);
 const flags = { read: 'r', write: 'r+', create: 'wx+' } as const;
 
+/** Writes up to this size go into the page cache at once: a trip through the thread pool costs more than the copy. */
+const writeAtOnceMax = 65_536;
+
+function write(file: FileId, data: Uint8Array, position: number, done: (error: Error | null, written: number) => void): void {
+  if (data.byteLength > writeAtOnceMax) {
+    fs.write(file, data, 0, data.byteLength, position, done);
+    return;
+  }
+  let written: number;
+  try {
+    written = fs.writeSync(file, data, 0, data.byteLength, position);
+  } catch (error) {
+    done(error as Error, 0);
+    return;
+  }
+  done(null, written);
+}
+
 /** The disk of this machine. */
 export const nodeFileSystem: FileSystem = {
   makeDirectory,
@@ -60,7 +78,7 @@ export const nodeFileSystem: FileSystem = {
       fs.read(file, into, 0, into.byteLength, position, (error, count) => (error === null ? resolve(count) : reject(error)));
     }),
   readSync: (file, into, position) => fs.readSync(file, into, 0, into.byteLength, position),
-  write: (file, data, position, done) => fs.write(file, data, 0, data.byteLength, position, done),
+  write,
   sync: (file, done) => fs.fdatasync(file, done),
   truncate: (file, size) => truncateFile(file, size),
   syncDirectory,
