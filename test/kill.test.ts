@@ -23,7 +23,9 @@ const trials = Array.from({ length: Math.ceil(rounds / ROUNDS_PER_TRIAL) }, (_, 
 
 function numberFrom(name: string, otherwise: number): number {
   const text = process.env[name];
-  return text === undefined || text === '' ? otherwise : Number(text);
+  if (text === undefined || text === '') return otherwise;
+  if (!/^[0-9]{1,9}$/.test(text)) throw new Error(`${name} is "${text}", and must be a whole number.`);
+  return Number(text);
 }
 
 let program: string;

@@ -280,7 +280,8 @@ export class Supervisor {
     const entry = slot.requests.get(key);
     if (entry === undefined) return;
     this.instances.requests.update(slot, key, { ...entry.request, retryAt: null });
-    this.world.inCommit(() => this.consequences.startStep(slot, entry.request));
+    // The pause may have been shorter than the writing of it: the next attempt begins when the last one's end is on disk.
+    this.world.committer.barrier({ resolve: () => this.consequences.startStep(slot, entry.request), reject: () => {} });
   }
 
   #forget({ slot }: Extract<Due, { kind: 'retention' }>): void {

@@ -17,12 +17,9 @@ export interface Attempt {
   readonly value: string;
   /** It throws instead. */
   readonly fails: boolean;
-  readonly at: number;
-  /** The deadline that had to pass before it. */
-  readonly notBefore: number;
 }
 
-export type Note = Omit<Attempt, 'process' | 'value' | 'at'>;
+export type Note = Omit<Attempt, 'process' | 'value'>;
 
 export class AttemptFile {
   readonly #file: number;
@@ -40,7 +37,7 @@ export class AttemptFile {
   note(note: Note): string {
     const value = `${this.#process}:${this.#count}`;
     this.#count += 1;
-    const attempt: Attempt = { ...note, process: this.#process, value, at: Date.now() };
+    const attempt: Attempt = { ...note, process: this.#process, value };
     writeSync(this.#file, `${JSON.stringify(attempt)}\n`);
     return value;
   }

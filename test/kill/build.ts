@@ -2,11 +2,12 @@
 // would take most of the test's time, and of the lives that are cut short.
 
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const program = fileURLToPath(new URL('./child.ts', import.meta.url));
 const compilerOptions = { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true };
 
 /** Builds into an existing, empty folder, and gives the path of the program. */
@@ -18,12 +19,16 @@ export function build(folder: string): string {
   }
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
-  return join(folder, 'test/kill/child.js');
+  return join(folder, toJs(relative(root, program)));
 }
 
 function buildFile(folder: string, path: string): void {
   const { outputText } = ts.transpileModule(readFileSync(join(root, path), 'utf8'), { compilerOptions });
-  const target = join(folder, path.replace(/ts$/, 'js'));
+  const target = join(folder, toJs(path));
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, outputText);
+}
+
+function toJs(path: string): string {
+  return path.replace(/ts$/, 'js');
 }

@@ -52,7 +52,7 @@ async function answer(runtime: Runtime, request: Request): Promise<unknown> {
     case 'result':
       return endingOf(runtime, request.id);
     case 'history':
-      return (await runtime.query(request.id, 'history')) ?? [];
+      return Object.values((await runtime.instance(request.id).info()).exposed).flat();
     case 'collect':
       return (await runtime.start(collector, request.key, { id: `collector of ${request.key}` })).result();
     case 'unfinished':

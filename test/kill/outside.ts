@@ -13,7 +13,6 @@ export interface Work {
   readonly ms?: number;
   /** How many attempts fail before one succeeds. */
   readonly failures?: number;
-  readonly notBefore?: number;
 }
 
 let file: AttemptFile | null = null;
@@ -39,6 +38,12 @@ export async function submit(piece: Work, token: string, context: StepContext): 
   await tell({ kind: 'token', label: `${piece.instance} ${piece.stage}`, token });
 }
 
+/** Looks at the clock where a deadline has fired. A replay looks again, later: that does no harm. */
+export function checkDeadline(dueAt: number): void {
+  const early = dueAt - Date.now();
+  if (early > 0) void tell({ kind: 'complaint', text: `A deadline fired ${early} ms early.` });
+}
+
 /** Resolves when the message is out of reach of a kill. */
 export function tell(message: FromChild): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -47,7 +52,7 @@ export function tell(message: FromChild): Promise<void> {
   });
 }
 
-function note({ instance, stage, name, notBefore = 0 }: Work, { idempotencyKey, attempt }: StepContext, fails: boolean): string {
+function note({ instance, stage, name }: Work, { idempotencyKey, attempt }: StepContext, fails: boolean): string {
   if (file === null) throw new Error('The file of attempts is not open.');
-  return file.note({ instance, stage, name, key: idempotencyKey, attempt, fails, notBefore });
+  return file.note({ instance, stage, name, key: idempotencyKey, attempt, fails });
 }

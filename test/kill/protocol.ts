@@ -56,7 +56,7 @@ export type FromChild =
   | { readonly kind: 'token'; readonly label: string; readonly token: string }
   /** A step was in flight at so many kills that its instance is stuck: somebody is to retry it. */
   | { readonly kind: 'interrupted'; readonly id: string }
-  /** The runtime said that something is wrong. */
+  /** Something is wrong: the runtime said so, or the clock. */
   | { readonly kind: 'complaint'; readonly text: string };
 
 /** How an instance ended. */

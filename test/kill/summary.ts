@@ -9,7 +9,7 @@ export function toSummary(seed: number, outcome: Outcome): string {
   const all = Object.values(ledger.sent()).flat();
   const times = [...recoveriesMs].sort((a, b) => a - b);
   return [
-    `kill test, seed ${seed}: ${outcome.kills} kills, ${outcome.killsBeforeReady} before the runtime was ready, ${outcome.killsInCheckpoint} during a checkpoint`,
+    `kill test, seed ${seed}: ${outcome.kills} kills, ${outcome.killsBeforeReady} before the runtime was ready, ${outcome.killsInCheckpoint} during a checkpoint, ${outcome.livesWithCheckpoint} after one was finished`,
     `  acknowledged: ${counts.join(', ')}`,
     `  sent again after a kill: ${all.filter((sent) => sent.tries > 1).length}, of which ${ledger.duplicates} were answered "duplicate"; given up: ${count(all, 'abandoned')}`,
     `  steps: ${outcome.attempts} attempts for ${outcome.requests} requests, at most ${outcome.attemptsMax} for one; ${ledger.interrupted} instances stuck by interruptions and retried`,

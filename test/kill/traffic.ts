@@ -90,7 +90,7 @@ export class Traffic {
     for (let acknowledged = 0; acknowledged < wanted; ) {
       if (acknowledged === cancelAfter && voyage.cancel === null) this.#run(this.#cancel(voyage));
       const sent = begin(voyage.orders, `order ${voyage.orders.length} to ${voyage.id}`);
-      const request = { kind: 'order', id: sent.id, to: voyage.id, padding: dice.below(600) } as const;
+      const request = { kind: 'order', id: sent.id, to: voyage.id, padding: dice.below(300) } as const;
       await this.#deliver(sent, request, dice);
       if (sent.fate === 'refused') return;
       if (sent.fate === 'acknowledged') acknowledged += 1;
@@ -104,7 +104,7 @@ export class Traffic {
     const wanted = laps + dice.below(2);
     for (let acknowledged = 0; acknowledged < wanted; ) {
       const sent = begin(voyage.parcels, `parcel ${voyage.parcels.length} from ${voyage.id}`);
-      await this.#deliver(sent, { kind: 'parcel', id: sent.id, key, padding: dice.below(600) }, dice);
+      await this.#deliver(sent, { kind: 'parcel', id: sent.id, key, padding: dice.below(300) }, dice);
       if (sent.fate === 'acknowledged') acknowledged += 1;
     }
   }

@@ -35,6 +35,8 @@ export interface Outcome {
   /** Of these kills. */
   readonly killsBeforeReady: number;
   readonly killsInCheckpoint: number;
+  /** Processes that finished one before they were killed. */
+  readonly livesWithCheckpoint: number;
   readonly cuts: number;
   readonly recoveriesMs: readonly number[];
   readonly attempts: number;
@@ -56,7 +58,9 @@ export class Trial {
   #killsBeforeReady = 0;
   #killsInCheckpoint = 0;
   #cuts = 0;
-  #hasFailed = false;
+  #generation = 0;
+  #livesWithCheckpoint = 0;
+  #isOver = false;
   #fail: (error: Error) => void = () => {};
   readonly #failure: Promise<never>;
   readonly #silence: NodeJS.Timeout;
@@ -80,7 +84,7 @@ export class Trial {
       await this.#orFailure(this.#killAgainAndAgain());
       await this.#orFailure(this.#finish());
     } catch (error) {
-      this.#hasFailed = true;
+      this.#isOver = true;
       this.#ledger.faults.unshift(error instanceof Error ? error.message : String(error), ...(await this.#unfinished()));
       return this.#outcome({ isFinished: false });
     }
@@ -89,6 +93,7 @@ export class Trial {
 
   /** Ends every process that is left. */
   async end(): Promise<void> {
+    this.#isOver = true;
     clearTimeout(this.#silence);
     this.#line.disconnect();
     await Promise.all([...this.#victims].map((victim) => victim.kill()));
@@ -108,7 +113,7 @@ export class Trial {
         await opening;
         this.#line.connect(victim);
         await pause(LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1));
-        if (this.#hasFailed) return;
+        if (this.#isOver) return;
         this.#line.disconnect();
         await this.#kill(victim);
       }
@@ -148,6 +153,7 @@ export class Trial {
   }
 
   #load(): Victim {
+    if (this.#isOver) throw new Error('The trial is over.');
     const victim = new Victim(this.#options.program, {
       onToken: (label, token) => this.#traffic.onToken(label, token),
       onInterrupted: (id) => this.#traffic.onInterrupted(id),
@@ -180,7 +186,10 @@ export class Trial {
     await victim.kill();
     this.#victims.delete(victim);
     this.#kills += 1;
-    if (await hasHalfACheckpoint(join(this.#options.directory, 'store'))) this.#killsInCheckpoint += 1;
+    const { generation, isHalf } = await readCheckpoint(join(this.#options.directory, 'store'));
+    if (generation > this.#generation) this.#livesWithCheckpoint += 1;
+    this.#generation = generation;
+    if (isHalf) this.#killsInCheckpoint += 1;
   }
 
   #orFailure<T>(task: Promise<T>): Promise<T> {
@@ -206,6 +215,7 @@ export class Trial {
       kills: this.#kills,
       killsBeforeReady: this.#killsBeforeReady,
       killsInCheckpoint: this.#killsInCheckpoint,
+      livesWithCheckpoint: this.#livesWithCheckpoint,
       cuts: this.#cuts,
       recoveriesMs: this.#recoveriesMs,
       attempts: attempts.length,
@@ -215,13 +225,17 @@ export class Trial {
   }
 }
 
-/** Whether a store has shard files that its meta.json does not name yet: what a checkpoint that was killed leaves. */
-async function hasHalfACheckpoint(store: string): Promise<boolean> {
-  const [meta, names] = await Promise.all([
-    readFile(join(store, 'meta.json'), 'utf8').catch(() => null),
-    readdir(join(store, 'shards')).catch(() => []),
-  ]);
-  if (meta === null) return false;
-  const { generation } = (JSON.parse(meta) as { meta: { generation: number } }).meta;
-  return names.some((name) => name.endsWith('.tmp') || Number(name.split('.')[1]) > generation);
+interface CheckpointState {
+  /** Of the last checkpoint that was finished. */
+  readonly generation: number;
+  /** There are shard files that meta.json does not name: what a checkpoint that was killed leaves. */
+  readonly isHalf: boolean;
+}
+
+async function readCheckpoint(store: string): Promise<CheckpointState> {
+  const text = await readFile(join(store, 'meta.json'), 'utf8').catch(() => null);
+  if (text === null) return { generation: 0, isHalf: false };
+  const { generation } = (JSON.parse(text) as { meta: { generation: number } }).meta;
+  const names = await readdir(join(store, 'shards'));
+  return { generation, isHalf: names.some((name) => name.endsWith('.tmp') || Number(name.split('.')[1]) > generation) };
 }

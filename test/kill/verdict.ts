@@ -23,7 +23,6 @@ export function judge(ledger: Ledger, attempts: readonly Attempt[], { isFinished
     ...judgeOutcomes(entries, attempts),
     ...judgeAttempts(attempts),
     ...judgeStages(attempts),
-    ...judgeDeadlines(attempts),
   ];
 }
 
@@ -42,8 +41,7 @@ function judgeEnd(voyage: Voyage): string[] {
   }
   if (ending.error !== 'CancelledError' || cancel === null || cancel.fate === 'refused')
     return [`${id} failed: ${ending.error}: ${ending.message}`];
-  // One that was cancelled before its first wait has nothing to clean up.
-  return history.length === 0 || history.at(-1) === 'cleaned up' ? [] : [`${id} did not clean up: [${history}]`];
+  return history.at(-1) === 'cleaned up' ? [] : [`${id} did not clean up: [${history}]`];
 }
 
 /** What an instance received is what was sent to it, in order, without what was never acknowledged and is lost. */
@@ -173,11 +171,6 @@ function judgeStages(attempts: readonly Attempt[]): string[] {
     latest.set(attempt.instance, attempt);
     return [];
   });
-}
-
-function judgeDeadlines(attempts: readonly Attempt[]): string[] {
-  const early = attempts.filter((attempt) => attempt.at < attempt.notBefore);
-  return early.map((attempt) => `The deadline before ${describe(attempt)} fired ${attempt.notBefore - attempt.at} ms early.`);
 }
 
 function isCancelled(ledger: Ledger, label: string): boolean {

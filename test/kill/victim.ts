@@ -100,7 +100,7 @@ export class Victim {
         this.#events.onInterrupted(message.id);
         break;
       case 'complaint':
-        this.#events.onFault(`The runtime says: ${message.text}`);
+        this.#events.onFault(message.text);
         break;
     }
   }

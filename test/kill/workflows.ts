@@ -23,7 +23,7 @@ import {
   waitForCallback,
   workflow,
 } from '../../src/index.js';
-import { submit, type Work, work } from './outside.js';
+import { checkDeadline, submit, type Work, work } from './outside.js';
 
 export interface Route {
   readonly laps: number;
@@ -97,10 +97,17 @@ export const workflows = [courier, helper, porter, collector];
 class Trip {
   readonly id: string;
   readonly history: string[] = [];
+  #lap = -1;
+  #lapStart = 0;
   #stage = 0;
 
   constructor(id: string) {
     this.id = id;
+  }
+
+  beginLap(): void {
+    this.#lap += 1;
+    this.#lapStart = this.history.length;
   }
 
   nextStage(): number {
@@ -110,13 +117,13 @@ class Trip {
 
   *keep(entry: string): Operation<void> {
     this.history.push(entry);
-    yield* expose('history', this.history);
+    yield* expose(`lap ${this.#lap}`, this.history.slice(this.#lapStart));
   }
 
   /** A step of its own stage. */
-  *step(name: string, options: { ms?: number; notBefore?: number } = {}): Operation<void> {
+  *step(name: string): Operation<void> {
     const stage = this.nextStage();
-    const value = yield* task({ instance: this.id, stage, name, ...options });
+    const value = yield* task({ instance: this.id, stage, name });
     yield* this.keep(`step ${stage} ${name} ${value}`);
   }
 
@@ -130,24 +137,33 @@ class Trip {
 }
 
 function* ride(trip: Trip, { key, salt }: Route, lap: number): Operation<void> {
+  trip.beginLap();
   yield* trip.step('pack');
   if ((salt + lap) % 2 === 0) yield* takeBoth(trip, key, 10 + (salt % 200));
   else yield* takeAny(trip, key);
   yield* workSideBySide(trip, (salt + lap) % 3 === 0 ? 1 : 0);
-  const wakeAt = (yield* now()) + 1 + (salt % 4);
-  yield* sleep(1 + (salt % 4));
-  yield* trip.step('woken', { notBefore: wakeAt });
+  yield* nap(1 + (salt % 4));
+  yield* trip.step('woken');
   yield* hurry(trip, salt % 5);
   if (lap % 2 === 0) yield* sendHelper(trip, lap);
   else yield* trip.keep(`child ${yield* call(porter, lap, { id: `${trip.id}.porter${lap}` })}`);
   if ((salt + lap) % 3 === 1) yield* sign(trip);
 }
 
+function* nap(ms: number): Operation<void> {
+  const dueAt = (yield* now()) + ms;
+  yield* sleep(ms);
+  checkDeadline(dueAt);
+}
+
 /** An order, with timeouts on the way, and then a parcel. */
 function* takeBoth(trip: Trip, key: string, patienceMs: number): Operation<void> {
-  let given = null;
-  while (given === null) given = yield* timeout(patienceMs, receive(order), { orElse: null });
-  yield* trip.keep(`order ${given.id}`);
+  for (let given = null; given === null; ) {
+    const dueAt = (yield* now()) + patienceMs;
+    given = yield* timeout(patienceMs, receive(order), { orElse: null });
+    if (given === null) checkDeadline(dueAt);
+    else yield* trip.keep(`order ${given.id}`);
+  }
   yield* trip.keep(`parcel ${(yield* receive(parcel, { key })).id}`);
 }
 
@@ -173,10 +189,9 @@ function* workSideBySide(trip: Trip, failures: number): Operation<void> {
 /** A step against the clock. */
 function* hurry(trip: Trip, ms: number): Operation<void> {
   const stage = trip.nextStage();
-  const dueAt = (yield* now()) + 3;
-  const first = yield* race({ late: sleep(3), done: task({ instance: trip.id, stage, name: 'hurry', ms }) });
+  const first = yield* race({ late: nap(3), done: task({ instance: trip.id, stage, name: 'hurry', ms }) });
   yield* trip.keep(first.key === 'done' ? `step ${stage} hurry ${first.value}` : `late ${stage}`);
-  yield* trip.step('arrive', { notBefore: first.key === 'late' ? dueAt : 0 });
+  yield* trip.step('arrive');
 }
 
 function* sendHelper(trip: Trip, lap: number): Operation<void> {
