@@ -8,7 +8,6 @@
 import { revive } from '../runtime/codec.js';
 import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import { limits } from '../runtime/limits.js';
-import type { EffectOf } from '../runtime/operation.js';
 import { type InstanceRecord, type Request, requestKey } from '../runtime/record.js';
 import { nextDelayMs } from '../runtime/step-options.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
@@ -83,19 +82,16 @@ export class Consequences {
     if (!slot.isActive || slot.stuck !== null) return;
     const record = this.#instances.read(slot);
     if (record?.status !== 'active') return;
+    if (slot.requests.size === 0) this.beginBorn(slot);
     if (record.cancelAsked !== null) this.#cancelAsked(slot, record.cancelAsked.reason);
-    else if (slot.requests.size === 0) this.beginBorn(slot);
-    else for (const request of steps) this.startStep(slot, request);
+    for (const request of steps) this.startStep(slot, request);
   }
 
-  /** Once this commit is on disk: starts the steps that an instance has now, or runs its first turn. */
+  /** Once this commit is on disk: takes up the steps that an instance has now, its first turn, its cancellation. */
   afterwards(slot: Slot): void {
     const steps = stepsToRun(slot);
-    this.#world.commit.addAfter(() => {
-      if (slot.requests.size === 0) this.beginBorn(slot);
-      // Not those that it has by then: these may not be on disk yet, and are started by their own commits.
-      for (const request of steps) this.startStep(slot, request);
-    });
+    // Not the steps that it has by then: these may not be on disk yet, and are started by their own commits.
+    this.#world.commit.addAfter(() => this.resume(slot, steps));
   }
 
   readonly #done = ({ owner, key, effect }: AttemptOptions, result: AttemptResult): void => {
@@ -126,7 +122,7 @@ export class Consequences {
         return;
       }
       const failed = request.attempt + 1;
-      const delayMs = this.#nextDelay(effect, failed, result.error);
+      const delayMs = nextDelayMs(effect.options, failed, result.error, this.#world.options.ids.random());
       if (delayMs === null) this.#instances.settle(slot, key, 'error', result.text);
       else this.#instances.updateRequest(slot, key, { attempt: failed, retryAt: this.#world.now + delayMs });
     });
@@ -146,7 +142,7 @@ export class Consequences {
 
   /** Runs the first turn of an instance whose beginning is on disk. */
   beginBorn(slot: Slot): void {
-    if (!slot.isActive || slot.resident !== null) return;
+    if (!slot.isActive || slot.stuck !== null || slot.resident !== null) return;
     this.#world.inCommit(() => {
       try {
         const workflow = this.#world.workflow(slot.workflow, slot.version);
@@ -212,18 +208,8 @@ export class Consequences {
   }
 
   #cancelAsked(slot: Slot, reason: string | null): void {
+    if (!slot.isActive || slot.stuck !== null) return;
     this.#world.inCommit(() => this.#instances.cancel(slot, reason));
-  }
-
-  #nextDelay(effect: EffectOf<'step' | 'activity'>, failed: number, error: ErrorData): number | null {
-    try {
-      return nextDelayMs(effect.options, failed, error, this.#world.options.ids.random());
-    } catch (thrown) {
-      this.#world.logger.log('error', `retry.retryable of ${effect.kind} "${effect.name}" threw; the step is not tried again.`, {
-        error: thrown,
-      });
-      return null;
-    }
   }
 
   #countInterruptionsOf(slot: Slot): void {

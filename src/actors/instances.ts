@@ -113,6 +113,10 @@ export class Instances {
   cancel(slot: Slot, reason: string | null): boolean {
     if (slot.stuck !== null) return false;
     if (slot.isCancelled) return true;
+    if (slot.resident === null && slot.requests.size === 0) {
+      this.#noteCancel(slot, reason);
+      return true;
+    }
     const resident = this.wake(slot);
     if (resident === null) return false;
     slot.isCancelled = true;
@@ -120,6 +124,14 @@ export class Instances {
     this.#faulted(slot, resident);
     this.rests(slot);
     return slot.stuck === null;
+  }
+
+  /** An instance that has not had its first turn is cancelled after it: there is nothing yet to throw into. */
+  #noteCancel(slot: Slot, reason: string | null): void {
+    const { commit, now } = this.#world;
+    commit.change('instance', slot.id, `{"t":${now},"c":[${JSON.stringify(reason)}]}`);
+    commit.touchSlot(slot);
+    commit.addCancel(slot);
   }
 
   /** Ends an instance without running anything of it. */
@@ -167,6 +179,7 @@ export class Instances {
     const text = encodeError(cause);
     const error = decode(text) as ErrorData;
     slot.stuck = error;
+    slot.isCancelled = false;
     for (const entry of slot.requests.values()) this.requests.disarm(slot, entry);
     this.#leave(slot);
     this.#world.inCommit(() => {

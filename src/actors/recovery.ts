@@ -19,11 +19,11 @@ export function recover(supervisor: Supervisor): void {
     if (hasStepInFlight(record, world.now)) interrupted.push(slot);
   }
   loadMailboxes(supervisor);
+  for (const address of world.mailboxes.meetings()) world.meetings.push(address);
   if (world.store.recovery.clean) for (const slot of interrupted) consequences.startSteps(slot);
   else consequences.countInterruptions(interrupted);
   for (const slot of unfinished) consequences.resume(slot, []);
   for (const childId of world.childWaits.keys()) if (world.slots.get(childId)?.isActive !== true) world.endedChildren.push(childId);
-  world.meetings.push(...world.mailboxes.meetings());
 }
 
 function takeOver(supervisor: Supervisor, record: InstanceRecord): Slot {

@@ -113,7 +113,8 @@ export class RuntimeCore implements Runtime {
     this.#assertRunning();
     for (const slot of [...this.#world.slots.values()]) {
       if (filter.workflow !== undefined && slot.workflow !== filter.workflow) continue;
-      const record = this.#world.store.readInstance(slot.id);
+      this.#assertRunning();
+      const record = this.#readForList(slot.id);
       if (record === undefined) continue;
       const info = toInfo(record);
       if (filter.status === undefined || info.status === filter.status) yield info;
@@ -224,6 +225,19 @@ export class RuntimeCore implements Runtime {
       terminate: (reason) => this.#terminate(id, reason ?? null),
       retry: () => this.#retry(id),
     };
+  }
+
+  /** One record that cannot be read hides no others. */
+  #readForList(id: string): InstanceRecord | undefined {
+    try {
+      return this.#world.store.readInstance(id);
+    } catch (error) {
+      this.#world.logger.log('error', `The record of instance "${id}" cannot be read, and is left out of the list.`, {
+        instanceId: id,
+        error,
+      });
+      return undefined;
+    }
   }
 
   async #cancel(id: string, reason: string | null): Promise<void> {

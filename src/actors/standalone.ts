@@ -3,7 +3,7 @@
 
 import type { ActorScope } from 'xstate';
 import { directAddress, keyedAddress, sourceAddress } from '../runtime/addresses.js';
-import { decode, encode } from '../runtime/codec.js';
+import { decode, encode, revive } from '../runtime/codec.js';
 import { type AnyEvent, EventDefinition, type WorkflowDefinition } from '../runtime/definitions.js';
 import type { Delivery } from '../runtime/effects.js';
 import { DefinitionError } from '../runtime/errors.js';
@@ -99,6 +99,13 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     const record = host.readRecord();
     if (record === undefined) throw new DefinitionError('The snapshot holds no record of an instance.');
     for (const request of record.pending.values()) host.#seq = Math.max(host.#seq, request.seq);
+    if (record.journal.length === 0 && record.pending.size === 0) {
+      // It was persisted before it was started: there is no turn to replay.
+      host.#deltas = [];
+      host.#beginText = JSON.stringify(delta.n);
+      host.#process = new InstanceProcess(id, workflow, host, revive(record.input));
+      return host.#process;
+    }
     host.#process = InstanceProcess.restore(record, workflow, host);
     return host.#process;
   }
@@ -119,7 +126,9 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
   /** Throws what a turn threw that is not the body's affair. */
   assertSound(): void {
     const fault = this.#process?.fault ?? null;
-    if (fault !== null) throw fault;
+    if (fault === null) return;
+    this.stop();
+    throw fault;
   }
 
   get id(): string {
@@ -132,7 +141,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
 
   /** What the outside, and the host itself, send to the actor. */
   told(event: WorkflowActorEvent): void {
-    if (event.type === 'rouse.event') this.#receive(event.event, event.key ?? null, event.payload);
+    if (event.type === 'rouse.event') this.#receiveOrLog(event.event, event.key ?? null, event.payload);
     if (event.type === 'rouse.match') this.#match(event.address);
     if (event.type === 'rouse.cancel') this.#theProcess.cancel(this.now(), event.reason ?? null);
   }
@@ -292,6 +301,15 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     const seq = this.nextSeq();
     this.#mailboxes.put(address, { seq, at: this.now(), payload, id: null, expiresAt: null, origin: null });
     this.#mailboxes.setDurable(address, seq);
+  }
+
+  /** XState tells a sender nothing: what cannot be taken is logged, and the actor lives. */
+  #receiveOrLog(event: AnyEvent, key: string | null, payload: unknown): void {
+    try {
+      this.#receive(event, key, payload);
+    } catch (error) {
+      this.log('error', 'An event was refused.', { error });
+    }
   }
 
   #receive(event: AnyEvent, key: string | null, payload: unknown): void {

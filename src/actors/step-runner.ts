@@ -170,7 +170,7 @@ export class Attempt implements StepContext {
     const { effect } = this.options;
     let text: string;
     try {
-      text = encode(effect.finish === undefined ? value : effect.finish(value), `the result of ${effect.kind} "${effect.name}"`);
+      text = encode(value, `the result of ${effect.kind} "${effect.name}"`);
     } catch (error) {
       this.#fail(error);
       return;

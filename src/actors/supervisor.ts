@@ -13,7 +13,7 @@ import { Consequences } from './consequences.js';
 import { Instances } from './instances.js';
 import { recover } from './recovery.js';
 import { Router } from './router.js';
-import type { Slot } from './slot.js';
+import type { Slot, SlotRequest } from './slot.js';
 import { SupervisedHost } from './supervised-host.js';
 import { type Due, World, type WorldOptions } from './world.js';
 
@@ -22,6 +22,7 @@ export type SupervisorEvent =
   | { readonly type: 'rouse.request'; readonly name: string; readonly target: string; readonly run: () => void; readonly caller: Caller }
   | { readonly type: 'rouse.durable'; readonly commits: readonly PendingCommit[] }
   | { readonly type: 'rouse.failed'; readonly commits: readonly PendingCommit[]; readonly error: unknown }
+  | { readonly type: 'rouse.recover' }
   | { readonly type: 'rouse.tick' }
   | AttemptEvent;
 
@@ -73,8 +74,8 @@ export class Supervisor {
 
   /** Takes over what the store has: accepted events first, then overdue deadlines, then steps. */
   recover(): void {
-    recover(this);
-    this.#tick(Infinity);
+    this.send({ type: 'rouse.recover' });
+    if (this.failure !== null) throw this.failure;
   }
 
   /** Calls back once, after the next message; for the test kit. */
@@ -87,7 +88,7 @@ export class Supervisor {
       this.#handle(event);
     } catch (error) {
       // A fault of ours: nobody knows what memory is worth now. Told to everyone, it is recovered from by a new start.
-      this.#fail([], error);
+      this.#fail('commits' in event ? event.commits : [], error);
     }
     if (this.#watchers.length === 0) return;
     const watchers = this.#watchers;
@@ -112,6 +113,10 @@ export class Supervisor {
         break;
       case 'rouse.failed':
         this.#failed(event.commits, event.error);
+        break;
+      case 'rouse.recover':
+        recover(this);
+        this.#tick(Infinity);
         break;
       case 'rouse.tick':
         this.#timer = null;
@@ -163,7 +168,7 @@ export class Supervisor {
       return;
     }
     const { attempts, slots } = this.consequences.undo(commits, error);
-    this.#redo.push(...attempts);
+    this.#redo = this.#redo.concat(attempts);
     for (const { slot, steps } of slots) this.#resume.set(slot, steps);
     this.#pause?.cancel();
     this.#pause = this.world.options.clock.setDelay(this.#pauseMs, () => {
@@ -281,7 +286,16 @@ export class Supervisor {
     if (entry === undefined) return;
     this.instances.requests.update(slot, key, { ...entry.request, retryAt: null });
     // The pause may have been shorter than the writing of it: the next attempt begins when the last one's end is on disk.
-    this.world.committer.barrier({ resolve: () => this.consequences.startStep(slot, entry.request), reject: () => {} });
+    this.world.committer.barrier({
+      resolve: () => this.consequences.startStep(slot, entry.request),
+      reject: () => this.#retryLater(slot, key, entry),
+    });
+  }
+
+  /** What was being written has failed. Unless this instance was part of it, and is as the disk has it, the retry is due again. */
+  #retryLater(slot: Slot, key: string, entry: SlotRequest): void {
+    if (slot.requests.get(key) !== entry) return;
+    this.instances.requests.update(slot, key, { ...entry.request, retryAt: this.world.now });
   }
 
   #forget({ slot }: Extract<Due, { kind: 'retention' }>): void {

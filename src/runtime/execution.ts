@@ -59,6 +59,7 @@ export class Execution implements Performer {
   #delta: TurnDelta | null = null;
   #replay: Replay | null = null;
   #journalLength = 0;
+  #refusals = 0;
   #isCancelRequested = false;
   #outputText: Encoded = 'null';
 
@@ -139,12 +140,12 @@ export class Execution implements Performer {
   // --- what the scheduler asks (Performer)
 
   perform(task: TaskNode, yielded: unknown): Outcome | Wait {
-    if (!(yielded instanceof EffectRequest)) return fail(notAnEffect(yielded, task, this.instanceId));
+    if (!(yielded instanceof EffectRequest)) return this.#refuse(notAnEffect(yielded, task, this.instanceId));
     const { body } = yielded;
     const where = yielded.where ?? task.where;
     const pos = task.pos++;
     if ((this.#replay?.cursor ?? this.#journalLength) >= limits.journalEntriesMax)
-      return fail(new JournalFullError(this.instanceId, limits.journalEntriesMax));
+      return this.#refuse(new JournalFullError(this.instanceId, limits.journalEntriesMax));
     if (body.kind === 'instanceId') return succeed(this.instanceId);
     if (isInline(body)) return this.#performInline(task, pos, body, where);
     return performLocal(this, task, pos, yielded) ?? this.openRequest(task, pos, body, where);
@@ -177,6 +178,12 @@ export class Execution implements Performer {
   log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void {
     if (this.isReplaying) return;
     this.host.log(level, message, { ...fields, instanceId: this.instanceId, workflow: this.workflow.name, task: task.id });
+  }
+
+  /** A body that goes on asking for what it is refused would never come to a wait: then its turn is a fault. */
+  #refuse(error: Error): Outcome {
+    if (++this.#refusals > limits.refusalsMax) throw error;
+    return fail(error);
   }
 
   // --- requests
@@ -227,6 +234,7 @@ export class Execution implements Performer {
   }
 
   #run(): void {
+    this.#refusals = 0;
     this.scheduler.run();
     const end = this.scheduler.root.end;
     if (end !== null && this.#replay === null && this.delta.end === null) this.#recordEnd(end.outcome);

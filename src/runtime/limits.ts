@@ -33,6 +33,8 @@ export const limits = {
   tasksMax: 100_000,
   /** Operations made and not yet run by one task. */
   operationsUnrunMax: 10_000,
+  /** Effects refused without a record in one turn: a bare yield, or any effect when the journal is full. */
+  refusalsMax: 100,
   /** Depth of instances calling instances. */
   nestingMax: 100,
   /** Awake instances, asleep ones among them, before the longest asleep leave memory. */

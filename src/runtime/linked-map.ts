@@ -22,10 +22,6 @@ export class LinkedMap<K, V> {
     return this.#first?.value;
   }
 
-  get firstKey(): K | undefined {
-    return this.#first?.key;
-  }
-
   get last(): V | undefined {
     return this.#last?.value;
   }

@@ -123,6 +123,7 @@ function waitForEnd(execution: Execution, target: TaskNode, task: TaskNode): Wai
 
 function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all' | 'race'>, where: string | null): Outcome | Wait {
   if (body.operations.length === 0) return succeed(body.keys === null ? [] : {});
+  if (execution.scheduler.tasks.size + body.operations.length > limits.tasksMax) return fail(tooManyTasks(execution.instanceId));
   const bodies = body.operations.map((operation) => () => operation);
   return beginGroup(execution, task, body.kind, {
     what: `${body.kind} of ${body.operations.length}`,
@@ -152,10 +153,15 @@ function submission(body: EffectOf<'callback'>, token: () => string): Operation<
     kind: 'step',
     name: body.name,
     args: null,
-    run: (context) => body.submit(token(), context),
+    run: (context) => withoutResult(body.submit(token(), context)),
     options: undefined,
-    finish: () => undefined,
   });
+}
+
+/** What a submission gives is nobody's affair, and need not be storable. */
+function withoutResult(result: unknown): unknown {
+  const isThenable = result !== null && typeof result === 'object' && 'then' in result;
+  return isThenable ? Promise.resolve(result).then(() => undefined) : undefined;
 }
 
 function beginGroup(

@@ -179,6 +179,7 @@ export class MailboxMap {
   /** Remembers an event id, and forgets those that are too old or too many. */
   remember(address: string, id: string, now: number): Remembered {
     const { seen } = this.#at(address);
+    seen.delete(id);
     const forgotten: string[] = [];
     for (const [old, at] of seen) {
       const isOver = now - at > limits.seenIdsMs || seen.size >= limits.seenIdsMax;
@@ -186,7 +187,6 @@ export class MailboxMap {
       seen.delete(old);
       forgotten.push(old);
     }
-    seen.delete(id);
     seen.set(id, now);
     return { forgotten };
   }

@@ -42,8 +42,9 @@ export function applyMailboxDelta(address: string, record: MailboxRecord | undef
     target.events.set(event.seq, event);
   }
   for (const seq of (delta.x ?? []) as number[]) target.events.delete(seq);
-  for (const [id, at] of (delta.s ?? []) as [string, number][]) target.seen.set(id, at);
+  // Forgotten first: an id may be remembered anew in the delta that forgets it.
   for (const id of (delta.f ?? []) as string[]) target.seen.delete(id);
+  for (const [id, at] of (delta.s ?? []) as [string, number][]) target.seen.set(id, at);
   return target.events.size === 0 && target.seen.size === 0 ? undefined : target;
 }
 

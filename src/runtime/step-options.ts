@@ -67,11 +67,20 @@ export function nextDelayMs(options: StepOptions | undefined, failed: number, er
   if (retry === false || error.code === 'NON_RETRYABLE' || error.code === 'UNSTORABLE_VALUE' || error.code === 'PAYLOAD_TOO_LARGE')
     return null;
   if (failed >= (retry?.attempts ?? DEFAULT_ATTEMPTS)) return null;
-  if (retry?.retryable?.(toRetryable(error)) === false) return null;
+  if (!isRetryable(retry, error)) return null;
   const base = retry?.delay === undefined ? DEFAULT_DELAY_MS : toMs(retry.delay);
   const bound = retry?.maxDelay === undefined ? Math.max(DEFAULT_MAX_DELAY_MS, base) : toMs(retry.maxDelay);
   const delay = Math.min(bound, base * (retry?.factor ?? DEFAULT_FACTOR) ** (failed - 1));
   return Math.ceil(delay / 2 + (delay / 2) * random);
+}
+
+/** A predicate that throws decides nothing: the step is not tried again. */
+function isRetryable(retry: RetryPolicy | undefined, error: ErrorData): boolean {
+  try {
+    return retry?.retryable?.(toRetryable(error)) !== false;
+  } catch {
+    return false;
+  }
 }
 
 function toRetryable(error: ErrorData): { name: string; message: string; code?: string } {

@@ -2,6 +2,7 @@
 //
 //   started by kill.test.ts, not by hand
 
+import { type FileSystem, nodeFileSystem } from '../../src/adapters/stores/json/file-system.js';
 import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, type Logger, type Runtime, WorkflowFailedError } from '../../src/index.js';
 import type { StorePort } from '../../src/runtime/ports.js';
@@ -18,9 +19,18 @@ const logger: Logger = {
   },
 };
 
+/** The disk; that a checkpoint is finished is told when its last file has its name, and what it replaces is still there. */
+const fileSystem: FileSystem = {
+  ...nodeFileSystem,
+  async rename(from, to) {
+    await nodeFileSystem.rename(from, to);
+    if (to.endsWith('meta.json')) void tell({ kind: 'checkpoint' });
+  },
+};
+
 async function open(opening: Opening): Promise<{ runtime: Runtime; opened: Opened }> {
   openOutside(opening);
-  const inner = createJsonStore(opening.store, opening);
+  const inner = createJsonStore(opening.store, { ...opening, fileSystem });
   let cutBytes = 0;
   const store: StorePort = {
     kind: inner.kind,

@@ -52,6 +52,8 @@ export type FromChild =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
+  /** A checkpoint was finished. */
+  | { readonly kind: 'checkpoint' }
   /** A callback was submitted: somebody is to answer it. */
   | { readonly kind: 'token'; readonly label: string; readonly token: string }
   /** A step was in flight at so many kills that its instance is stuck: somebody is to retry it. */

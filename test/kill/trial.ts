@@ -17,6 +17,8 @@ import { Victim } from './victim.js';
 const SILENCE_MS = 15_000;
 const LIFE_MIN_MS = 5;
 const LIFE_MAX_MS = 500;
+const CHECKPOINT_MAX_MS = 1_000;
+const CHECKPOINT_END_MS = 20;
 
 export interface TrialOptions {
   readonly seed: number;
@@ -101,23 +103,40 @@ export class Trial {
 
   async #killAgainAndAgain(): Promise<void> {
     this.#traffic.begin();
-    for (let round = 0; round < this.#options.rounds; round += 1) {
-      const last = this.#recoveriesMs.at(-1);
+    for (let round = 0; round < this.#options.rounds && !this.#isOver; round += 1) {
       const victim = await this.#take();
-      const opening = this.#open(victim);
-      if (last !== undefined && this.#dice.chance(0.25)) {
-        await Promise.race([pause(this.#dice.below(Math.ceil(last * 1.2))), opening]);
-        await this.#kill(victim);
-        if ((await opening) === null) this.#killsBeforeReady += 1;
-      } else {
-        await opening;
-        this.#line.connect(victim);
-        await pause(LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1));
-        if (this.#isOver) return;
-        this.#line.disconnect();
-        await this.#kill(victim);
-      }
+      const recoveryMs = this.#recoveriesMs.at(-1);
+      const chance = this.#dice.below(100);
+      if (recoveryMs === undefined || chance < 50) await this.#killAlive(victim);
+      else if (chance < 75) await this.#killAfterCheckpoint(victim);
+      else await this.#killRecovering(victim, recoveryMs);
     }
+  }
+
+  async #killAlive(victim: Victim): Promise<void> {
+    await this.#open(victim);
+    this.#line.connect(victim);
+    await pause(LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1));
+    await this.#killConnected(victim);
+  }
+
+  /** While the files that a checkpoint has replaced are removed, or shortly after. */
+  async #killAfterCheckpoint(victim: Victim): Promise<void> {
+    await this.#open(victim);
+    this.#line.connect(victim);
+    await pause(LIFE_MIN_MS);
+    // With nothing new to do it comes to its end sooner.
+    this.#line.disconnect();
+    await Promise.race([victim.checkpointed, pause(CHECKPOINT_MAX_MS)]);
+    await pause(this.#dice.below(CHECKPOINT_END_MS));
+    await this.#killConnected(victim);
+  }
+
+  async #killRecovering(victim: Victim, recoveryMs: number): Promise<void> {
+    const opening = this.#open(victim);
+    await Promise.race([pause(this.#dice.below(Math.ceil(recoveryMs * 1.2))), opening]);
+    await this.#kill(victim);
+    if ((await opening) === null) this.#killsBeforeReady += 1;
   }
 
   async #finish(): Promise<void> {
@@ -174,12 +193,19 @@ export class Trial {
       process,
       // So little that a checkpoint is written several times in each life.
       logBytesMin: 65_536,
-      logBytesMax: 262_144,
+      logBytesMax: 1_048_576,
       maxResident: process % 2 === 0 ? 10_000 : 0,
     });
     if (opened !== null) this.#recoveriesMs.push(opened.recoveryMs);
     if (opened !== null && opened.cutBytes > 0) this.#cuts += 1;
     return opened;
+  }
+
+  async #killConnected(victim: Victim): Promise<void> {
+    // What has failed is looked at while the process lives.
+    if (this.#isOver) return;
+    this.#line.disconnect();
+    await this.#kill(victim);
   }
 
   async #kill(victim: Victim): Promise<void> {
