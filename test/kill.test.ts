@@ -50,6 +50,7 @@ test.each(trials)(
     const outcome = await trial.run();
 
     console.log(toSummary(seed, outcome));
+    expect(outcome.kills).toBe(rounds + 1);
     expect(outcome.broken, `to repeat: ROUSE_KILL_SEED=${seed}`).toEqual([]);
   },
 );
