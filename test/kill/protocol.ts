@@ -12,8 +12,17 @@ export interface Opening {
   readonly process: number;
   readonly logBytesMin: number;
   readonly logBytesMax: number;
+  /** Where it kills itself. */
+  readonly death: Death | null;
   /** How many instances stay in memory: with 0 every sleeper leaves it at once, and is brought back by its event. */
   readonly maxResident: number;
+}
+
+/** A place among the calls that make, rename or remove a file: before one of them, when so many were made. */
+export interface Death {
+  readonly names: number;
+  /** They count from the beginning; else from when the store is open, so that they are those of a checkpoint. */
+  readonly inOpening: boolean;
 }
 
 export type Request =
@@ -52,8 +61,6 @@ export type FromChild =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
-  /** A checkpoint was finished. */
-  | { readonly kind: 'checkpoint' }
   /** A callback was submitted: somebody is to answer it. */
   | { readonly kind: 'token'; readonly label: string; readonly token: string }
   /** A step was in flight at so many kills that its instance is stuck: somebody is to retry it. */

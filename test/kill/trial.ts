@@ -8,7 +8,7 @@ import { readAttempts } from './attempts.js';
 import { Dice } from './dice.js';
 import { Ledger } from './ledger.js';
 import { Line } from './line.js';
-import { type Ending, type Opened, type Request, toValue } from './protocol.js';
+import { type Death, type Ending, type Opened, type Request, toValue } from './protocol.js';
 import { Traffic } from './traffic.js';
 import { judge } from './verdict.js';
 import { Victim } from './victim.js';
@@ -17,8 +17,9 @@ import { Victim } from './victim.js';
 const SILENCE_MS = 15_000;
 const LIFE_MIN_MS = 5;
 const LIFE_MAX_MS = 500;
-const CHECKPOINT_MAX_MS = 1_000;
-const CHECKPOINT_END_MS = 20;
+/** About so many names are changed by a checkpoint, and within this time. */
+const NAMES_MAX = 20;
+const NAMES_WITHIN_MS = 500;
 
 export interface TrialOptions {
   readonly seed: number;
@@ -108,7 +109,7 @@ export class Trial {
       const recoveryMs = this.#recoveriesMs.at(-1);
       const chance = this.#dice.below(100);
       if (recoveryMs === undefined || chance < 50) await this.#killAlive(victim);
-      else if (chance < 75) await this.#killAfterCheckpoint(victim);
+      else if (chance < 75) await this.#killAtName(victim);
       else await this.#killRecovering(victim, recoveryMs);
     }
   }
@@ -120,15 +121,18 @@ export class Trial {
     await this.#killConnected(victim);
   }
 
-  /** While the files that a checkpoint has replaced are removed, or shortly after. */
-  async #killAfterCheckpoint(victim: Victim): Promise<void> {
-    await this.#open(victim);
-    this.#line.connect(victim);
-    await pause(LIFE_MIN_MS);
-    // With nothing new to do it comes to its end sooner.
-    this.#line.disconnect();
-    await Promise.race([victim.checkpointed, pause(CHECKPOINT_MAX_MS)]);
-    await pause(this.#dice.below(CHECKPOINT_END_MS));
+  /** Where it makes, renames or removes a file: mostly within a checkpoint. */
+  async #killAtName(victim: Victim): Promise<void> {
+    const opened = await this.#open(victim, { names: this.#dice.below(NAMES_MAX), inOpening: this.#dice.chance(0.25) });
+    if (opened === null) {
+      this.#killsBeforeReady += 1;
+    } else {
+      this.#line.connect(victim);
+      await pause(LIFE_MIN_MS);
+      // With nothing new to do it comes further.
+      this.#line.disconnect();
+      await Promise.race([victim.closed, pause(NAMES_WITHIN_MS)]);
+    }
     await this.#killConnected(victim);
   }
 
@@ -183,7 +187,7 @@ export class Trial {
     return victim;
   }
 
-  async #open(victim: Victim): Promise<Opened | null> {
+  async #open(victim: Victim, death: Death | null = null): Promise<Opened | null> {
     const { directory } = this.#options;
     const process = this.#processes;
     this.#processes += 1;
@@ -191,6 +195,7 @@ export class Trial {
       store: join(directory, 'store'),
       attempts: join(directory, 'attempts'),
       process,
+      death,
       // So little that a checkpoint is written several times in each life.
       logBytesMin: 65_536,
       logBytesMax: 1_048_576,

@@ -15,15 +15,12 @@ export interface VictimEvents {
 export class Victim {
   /** Its program is loaded, and it waits for what it is to open. */
   readonly loaded: Promise<void>;
-  /** It has finished a checkpoint, or is gone. */
-  readonly checkpointed: Promise<void>;
   /** It is gone, and all that it had said was heard. */
   readonly closed: Promise<void>;
   readonly #child: ChildProcess;
   readonly #events: VictimEvents;
   readonly #replies = new Map<number, (reply: Reply | null) => void>();
   #onLoaded: () => void = () => {};
-  #onCheckpoint: () => void = () => {};
   #onOpened: (opened: Opened | null) => void = () => {};
   #asked = 0;
   #isEnding = false;
@@ -36,9 +33,6 @@ export class Victim {
     this.loaded = new Promise((resolve) => {
       this.#onLoaded = resolve;
     });
-    this.checkpointed = new Promise((resolve) => {
-      this.#onCheckpoint = resolve;
-    });
     this.#child = fork(program, [], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
@@ -50,6 +44,7 @@ export class Victim {
 
   /** Resolves when the runtime is ready; with null when the process was killed before. */
   open(opening: Opening): Promise<Opened | null> {
+    if (opening.death !== null) this.#isEnding = true;
     const opened = new Promise<Opened | null>((resolve) => {
       this.#onOpened = resolve;
     });
@@ -95,9 +90,6 @@ export class Victim {
       case 'opened':
         this.#onOpened(message.opened);
         break;
-      case 'checkpoint':
-        this.#onCheckpoint();
-        break;
       case 'reply':
         this.#replies.get(message.number)?.(message.reply);
         this.#replies.delete(message.number);
@@ -118,7 +110,6 @@ export class Victim {
     this.#isClosed = true;
     if (!this.#isEnding) this.#onFault();
     this.#onLoaded();
-    this.#onCheckpoint();
     this.#onOpened(null);
     for (const reply of this.#replies.values()) reply(null);
     this.#replies.clear();
