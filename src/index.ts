@@ -127,12 +127,15 @@ export {
   TokenUnknownError,
   TokenUsedError,
 } from './runtime/instance-errors.js';
-
+export { createLatch, type Latch } from './runtime/latch.js';
 // --- operations
 export type { Effect, Operation, Result } from './runtime/operation.js';
 export type { RuntimeOptions } from './runtime/options.js';
+export { createPool, type Pool } from './runtime/pool.js';
 export type { Logger, LogLevel, Store } from './runtime/ports.js';
+export { createQueue, type Queue, type QueueOptions } from './runtime/queue.js';
 export type { StandardSchemaV1 } from './runtime/schema.js';
+export { createSemaphore, type Semaphore } from './runtime/semaphore.js';
 export type { RetryPolicy, StepContext, StepOptions } from './runtime/step-options.js';
 export {
   StoreCorruptError,
@@ -144,8 +147,9 @@ export {
   StoreUnavailableError,
   StoreWriteError,
 } from './runtime/store-errors.js';
-export { all, race, spawn, type Task, type TaskEnd, timeout } from './runtime/tasks.js';
+export { all, allSettled, any, race, type Settled, spawn, spawnAfter, type Task, type TaskEnd, timeout } from './runtime/tasks.js';
 export {
+  AllFailedError,
   AuthoringError,
   CancelledError,
   CompensationError,
@@ -158,6 +162,7 @@ export {
   NondeterminismError,
   NonRetryableError,
   OutsideWorkflowError,
+  QueueClosedError,
   TimeoutError,
   WorkflowFailedError,
 } from './runtime/workflow-errors.js';

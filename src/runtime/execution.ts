@@ -19,6 +19,7 @@ import { limits } from './limits.js';
 import { performLocal } from './local-effects.js';
 import { type EffectBody, EffectRequest, type Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
+import type { Primitive } from './primitive.js';
 import { type Entry, type InstanceRecord, type Json, type Request, requestKey } from './record.js';
 import { OpenRequest } from './requests.js';
 import { type Performer, Scheduler } from './scheduler.js';
@@ -51,6 +52,10 @@ export class Execution implements Performer {
   readonly host: ExecutionHost;
   readonly scheduler: Scheduler;
   readonly open = new SmallMap<string, OpenRequest>();
+  /** Pools, queues, semaphores and latches made so far: the number of the last one. */
+  primitivesMade = 0;
+  /** Those whose state this turn has changed. */
+  changedPrimitives: Primitive[] = [];
   compensations: readonly (() => Operation<unknown>)[] = noCompensations;
   /** Told of operations that were made and never run; for dry replays. */
   onForgotten: ((task: TaskNode, operations: ReadonlySet<MadeOperation>) => void) | null = null;

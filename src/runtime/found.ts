@@ -10,3 +10,10 @@ export function describeFound(value: unknown): string {
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
   return tag === 'Object' ? 'an object' : `a ${tag}`;
 }
+
+/** A small value itself, else what it is: for messages about numbers and names that are not right. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 50 ? `${value.slice(0, 50)}…` : value);
+  const isSmall = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean';
+  return isSmall ? String(value) : describeFound(value);
+}

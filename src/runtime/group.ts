@@ -1,15 +1,18 @@
-// Waiting for several tasks at once: all, race, timeout and callback. A group's members are tasks of their own; the
+// Waiting for several tasks at once: all, allSettled, race, any, timeout, callback, and a pool's map. A group's members are tasks of their own; the
 // task that asked sleeps until the group has decided and every member has ended, their `finally` included.
 //
 // Invariants:
 //   U1. A group decides once; the members that remain are then cancelled and waited for.
 //   U2. An error of a member that was being cancelled is not lost: it takes the place of a good decision.
+//   U3. Whoever waits for a group goes on right after the member that decided it: nothing comes in between that
+//       another group, of which this one is a part, could take for the first.
 
 import type { Scheduler } from './scheduler.js';
 import { fail, type Outcome, succeed, type TaskNode, type TaskOwner, type Wait } from './task-node.js';
+import { AllFailedError } from './workflow-errors.js';
 
 /** What a group makes of its members' ends. */
-export type Policy = 'all' | 'race' | 'timeout' | 'callback';
+export type Policy = 'all' | 'allSettled' | 'race' | 'any' | 'map' | 'timeout' | 'callback';
 
 /** A request that a group has open beside its members: a timeout's deadline, a callback's answer. */
 export interface OwnRequest {
@@ -19,19 +22,24 @@ export interface OwnRequest {
 export class Group implements Wait, TaskOwner {
   readonly what: string;
   readonly #scheduler: Scheduler;
-  readonly #parent: TaskNode;
+  readonly parent: TaskNode;
   readonly #policy: Policy;
   readonly #keys: readonly string[] | null;
   readonly #indexes = new Map<TaskNode, number>();
+  /** By member: its result, or of `any` its error. */
   readonly #results: unknown[] = [];
+  #count = 0;
+  /** No more members come. */
+  #isComplete: boolean;
   #ownRequest: OwnRequest | null = null;
   #decision: Outcome | null = null;
   #isAbandoned = false;
 
   constructor(scheduler: Scheduler, parent: TaskNode, options: { policy: Policy; what: string; keys?: readonly string[] | null }) {
     this.#scheduler = scheduler;
-    this.#parent = parent;
+    this.parent = parent;
     this.#policy = options.policy;
+    this.#isComplete = options.policy !== 'map';
     this.#keys = options.keys ?? null;
     this.what = options.what;
   }
@@ -39,7 +47,24 @@ export class Group implements Wait, TaskOwner {
   /** Gives the group its members and, where it has one, its own request. */
   begin(members: readonly TaskNode[], ownRequest: OwnRequest | null): void {
     this.#ownRequest = ownRequest;
-    for (const member of members) this.#indexes.set(member, this.#indexes.size);
+    for (const member of members) this.add(member);
+  }
+
+  add(member: TaskNode): void {
+    this.#indexes.set(member, this.#count++);
+  }
+
+  /** There are no more members to come. */
+  complete(): void {
+    this.#isComplete = true;
+    this.#ownRequest = null;
+    this.#succeedWhenEmpty();
+    this.#finishWhenEmpty();
+  }
+
+  /** What it came to, when it is over. */
+  get outcome(): Outcome | null {
+    return this.#indexes.size === 0 ? this.#decision : null;
   }
 
   memberEnded(task: TaskNode): void {
@@ -49,10 +74,11 @@ export class Group implements Wait, TaskOwner {
     if (this.#decision !== null) {
       if (status === 'failed' && (this.#decision.ok || this.#isAbandoned)) this.#decision = outcome;
     } else if (this.#decidesWith(index, outcome)) {
-      this.#decide(this.#policy === 'race' && outcome.ok ? succeed(this.#keyed(index, outcome.value)) : outcome);
+      const isFirst = this.#policy === 'race' || this.#policy === 'any';
+      this.#decide(isFirst && outcome.ok ? succeed(this.#keyed(index, outcome.value)) : outcome);
       return;
-    } else if (this.#policy === 'all' && this.#indexes.size === 0) {
-      this.#decision = succeed(this.#allResults());
+    } else {
+      this.#succeedWhenEmpty();
     }
     this.#finishWhenEmpty();
   }
@@ -66,7 +92,7 @@ export class Group implements Wait, TaskOwner {
   abandon(error: unknown): boolean {
     if (this.#decision !== null) {
       // What was won is given first; the error is thrown at the next wait.
-      this.#parent.interrupt = { error };
+      this.parent.interrupt = { error };
       return false;
     }
     this.#isAbandoned = true;
@@ -77,10 +103,31 @@ export class Group implements Wait, TaskOwner {
     return false;
   }
 
+  /** Whether this end of a member decides the group; otherwise it is kept. */
   #decidesWith(index: number, outcome: Outcome): boolean {
-    if (!outcome.ok) return true;
-    if (this.#policy === 'all') this.#results[index] = outcome.value;
-    return this.#policy === 'race' || this.#policy === 'timeout';
+    switch (this.#policy) {
+      case 'all':
+      case 'map':
+        if (outcome.ok) this.#results[index] = outcome.value;
+        return !outcome.ok;
+      case 'allSettled':
+        this.#results[index] = outcome.ok ? { status: 'fulfilled', value: outcome.value } : { status: 'rejected', reason: outcome.value };
+        return false;
+      case 'any':
+        if (!outcome.ok) this.#results[index] = outcome.value;
+        return outcome.ok;
+      case 'race':
+      case 'timeout':
+        return true;
+      case 'callback':
+        return !outcome.ok;
+    }
+  }
+
+  /** The decision of a group that waits for all its members. */
+  #succeedWhenEmpty(): void {
+    if (this.#decision !== null || this.#indexes.size > 0 || !this.#isComplete || this.#policy === 'callback') return;
+    this.#decision = this.#policy === 'any' ? fail(new AllFailedError(this.#results)) : succeed(this.#allResults());
   }
 
   #decide(outcome: Outcome): void {
@@ -104,7 +151,7 @@ export class Group implements Wait, TaskOwner {
 
   #finishWhenEmpty(): void {
     if (this.#decision === null || this.#indexes.size > 0) return;
-    if (this.#parent.wait === this) this.#scheduler.wake(this.#parent, this.#decision);
+    if (this.parent.wait === this) this.#scheduler.wakeNext(this.parent, this.#decision);
   }
 
   #keyed(index: number, value: unknown): unknown {

@@ -31,6 +31,10 @@ export const limits = {
   retentionMs: 7 * 24 * 3_600_000,
   /** Live tasks of one instance. */
   tasksMax: 100_000,
+  /** Items in a queue that was given no capacity. */
+  queueItemsMax: 100_000,
+  /** Effects between the tasks of one instance in one turn. */
+  localEffectsMax: 5_000_000,
   /** Operations made and not yet run by one task. */
   operationsUnrunMax: 10_000,
   /** Effects refused without a record in one turn: a bare yield, or any effect when the journal is full. */

@@ -2,13 +2,13 @@
 
 import type { Execution } from './execution.js';
 import { Group, type OwnRequest, type Policy } from './group.js';
-import { limits } from './limits.js';
 import { type EffectOf, type EffectRequest, effectOperation, type Operation } from './operation.js';
 import type { OpenRequest } from './requests.js';
-import { notify } from './scheduler.js';
+import { makeTask, performOnTask } from './task-handle.js';
 import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
-import type { Task, TaskEnd } from './tasks.js';
-import { AuthoringError, ForeignPrimitiveError, LimitError } from './workflow-errors.js';
+import { ForeignPrimitiveError } from './workflow-errors.js';
+
+type GroupEffect = EffectOf<'all' | 'allSettled' | 'race' | 'any'>;
 
 /** Answers or begins an effect between tasks; null for one that goes to the outside. */
 export function performLocal(execution: Execution, task: TaskNode, pos: number, { body, where }: EffectRequest): Outcome | Wait | null {
@@ -17,13 +17,19 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
       execution.compensations = [...execution.compensations, body.undo];
       return succeed(undefined);
     case 'spawn':
-      if (execution.scheduler.tasks.size >= limits.tasksMax) return fail(tooManyTasks(execution.instanceId));
-      return succeed(new TaskHandle(execution, execution.scheduler.spawn(body.body, task)));
+      return spawn(execution, task, body);
+    case 'create':
+      return succeed(body.make(execution));
+    case 'operate':
+      if (body.on.owner !== execution) return fail(foreign(body.on.title, execution.instanceId));
+      return body.run(task);
     case 'join':
     case 'cancelTask':
       return performOnTask(execution, task, body);
     case 'all':
+    case 'allSettled':
     case 'race':
+    case 'any':
       return performGroup(execution, task, body, where);
     case 'timeout':
     case 'callback':
@@ -33,97 +39,20 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
   }
 }
 
-function tooManyTasks(instanceId: string): LimitError {
-  return new LimitError(
-    'tasksMax',
-    limits.tasksMax,
-    `Instance "${instanceId}" has too many live tasks to spawn another`,
-    'Join tasks before spawning more, or use children.',
-  );
+function spawn(execution: Execution, task: TaskNode, body: EffectOf<'spawn'>): Outcome {
+  const full = execution.scheduler.refuseMore(1);
+  if (full !== null) return fail(full);
+  return succeed(makeTask(execution, execution.scheduler.spawn(body.body, task, null, body.name)));
 }
 
-/** The handle that `spawn` gives. */
-class TaskHandle implements Task<never> {
-  readonly #execution: Execution;
-  readonly #task: TaskNode;
-
-  constructor(execution: Execution, task: TaskNode) {
-    this.#execution = execution;
-    this.#task = task;
-  }
-
-  get id(): string {
-    return String(this.#task.id);
-  }
-
-  join(): Operation<never> {
-    return effectOperation<never>({ kind: 'join', name: this.#task.title, task: this.#task, owner: this.#execution });
-  }
-
-  cancel(reason?: string): Operation<void> {
-    return effectOperation<void>({ kind: 'cancelTask', name: this.#task.title, task: this.#task, owner: this.#execution, reason });
-  }
-
-  onDone(fn: (end: TaskEnd) => void): void {
-    if (this.#task.end !== null) {
-      notify(this.#task, fn);
-      return;
-    }
-    this.#task.observers ??= [];
-    this.#task.observers.push(fn);
-  }
+function foreign(title: string, instanceId: string): ForeignPrimitiveError {
+  return new ForeignPrimitiveError(title[0]?.toUpperCase() + title.slice(1), instanceId);
 }
 
-function performOnTask(execution: Execution, task: TaskNode, body: EffectOf<'join' | 'cancelTask'>): Outcome | Wait {
-  const target = body.task;
-  if (body.owner !== execution) return fail(new ForeignPrimitiveError(`Task ${target.id}`, execution.instanceId));
-  if (target === task)
-    return fail(
-      new AuthoringError(
-        `${task.title} of instance "${task.instanceId}" cannot ${body.kind === 'join' ? 'join' : 'cancel'} itself: it would wait for ever.`,
-      ),
-    );
-  if (body.kind === 'join') return join(target, task);
-  execution.scheduler.cancel(target, body.reason ?? null);
-  if (task.interrupt !== null) {
-    // It has cancelled a scope that it belongs to: this is the wait at which it is told.
-    const { error } = task.interrupt;
-    task.interrupt = null;
-    return fail(error);
-  }
-  return target.end !== null ? succeed(undefined) : waitForEnd(execution, target, task);
-}
-
-function join(target: TaskNode, task: TaskNode): Outcome | Wait {
-  if (target.end !== null) {
-    target.isJoined = true;
-    return target.end.outcome;
-  }
-  target.joiners = [...target.joiners, task];
-  return {
-    what: `the end of ${target.title}`,
-    abandon: () => {
-      target.joiners = target.joiners.filter((joiner) => joiner !== task);
-      return true;
-    },
-  };
-}
-
-function waitForEnd(execution: Execution, target: TaskNode, task: TaskNode): Wait {
-  const observer = (): void => execution.scheduler.wake(task, succeed(undefined));
-  target.observers = [...(target.observers ?? []), observer];
-  return {
-    what: `the end of ${target.title}`,
-    abandon: () => {
-      target.observers = (target.observers ?? []).filter((candidate) => candidate !== observer);
-      return true;
-    },
-  };
-}
-
-function performGroup(execution: Execution, task: TaskNode, body: EffectOf<'all' | 'race'>, where: string | null): Outcome | Wait {
+function performGroup(execution: Execution, task: TaskNode, body: GroupEffect, where: string | null): Outcome | Wait {
   if (body.operations.length === 0) return succeed(body.keys === null ? [] : {});
-  if (execution.scheduler.tasks.size + body.operations.length > limits.tasksMax) return fail(tooManyTasks(execution.instanceId));
+  const full = execution.scheduler.refuseMore(body.operations.length);
+  if (full !== null) return fail(full);
   const bodies = body.operations.map((operation) => () => operation);
   return beginGroup(execution, task, body.kind, {
     what: `${body.kind} of ${body.operations.length}`,

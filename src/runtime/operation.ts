@@ -7,10 +7,13 @@
 
 import { callerLocation, type MadeOperation, stepping } from './context.js';
 import type { AnyEvent, AnyWorkflow } from './definitions.js';
+import { DefinitionError } from './errors.js';
+import type { Execution } from './execution.js';
 import { limits } from './limits.js';
+import type { Primitive } from './primitive.js';
 import type { EventSource } from './record.js';
 import type { StepContext, StepOptions } from './step-options.js';
-import type { TaskNode } from './task-node.js';
+import type { Outcome, TaskNode, Wait } from './task-node.js';
 import { LimitError, OutsideWorkflowError } from './workflow-errors.js';
 
 declare const brand: unique symbol;
@@ -64,7 +67,13 @@ export type EffectBody = Common &
     | { readonly kind: 'compensate'; readonly undo: () => Operation<unknown> }
     | { readonly kind: 'spawn'; readonly body: () => Operation<unknown> }
     | { readonly kind: 'join' | 'cancelTask'; readonly task: TaskNode; readonly owner: object; readonly reason?: string | undefined }
-    | { readonly kind: 'all' | 'race'; readonly operations: readonly Operation<unknown>[]; readonly keys: readonly string[] | null }
+    | { readonly kind: 'create'; readonly make: (owner: Execution) => Primitive }
+    | { readonly kind: 'operate'; readonly on: Primitive; readonly run: (task: TaskNode) => Outcome | Wait }
+    | {
+        readonly kind: 'all' | 'allSettled' | 'race' | 'any';
+        readonly operations: readonly Operation<unknown>[];
+        readonly keys: readonly string[] | null;
+      }
     | {
         readonly kind: 'timeout';
         readonly ms: number;
@@ -215,4 +224,11 @@ export function isOperation(value: unknown): value is Operation<unknown> {
   if (value instanceof LibraryOperation) return true;
   const candidate = value as { next?: unknown; throw?: unknown; [Symbol.iterator]?: unknown };
   return typeof candidate[Symbol.iterator] === 'function' && typeof candidate.next === 'function' && typeof candidate.throw === 'function';
+}
+
+/** Refuses what an operation was expected in place of. */
+export function assertOperation(operation: unknown, what: string): void {
+  if (isOperation(operation)) return;
+  const found = operation instanceof Promise ? 'a promise (wrap the I/O in step())' : operation === null ? 'null' : `a ${typeof operation}`;
+  throw new DefinitionError(`${what} takes operations, not ${found}.`);
 }

@@ -72,6 +72,22 @@ export interface Entry {
   readonly at: number;
 }
 
+/** A pool, queue, semaphore or latch as plain data. */
+export type PrimitiveState =
+  | { readonly kind: 'pool'; readonly size: number; readonly running: number; readonly waiting: number }
+  | {
+      readonly kind: 'queue';
+      readonly order: 'fifo' | 'lifo' | 'priority';
+      /** Null without one. */
+      readonly capacity: number | null;
+      readonly size: number;
+      readonly getters: number;
+      readonly putters: number;
+      readonly isClosed: boolean;
+    }
+  | { readonly kind: 'semaphore'; readonly permits: number; readonly free: number; readonly waiting: number }
+  | { readonly kind: 'latch'; readonly waiting: number };
+
 export type RecordStatus = 'active' | 'completed' | 'failed' | 'cancelled';
 
 export interface InstanceRecord {

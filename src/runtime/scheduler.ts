@@ -5,15 +5,18 @@
 //   S1. Ready tasks run first come, first served, each until it waits; a run ends when all wait.
 //   S2. A task ends after every task it spawned. When its body fails, those are cancelled first.
 //   S3. An error of a spawned task is taken by a join of the same run, or fails the scope at the end of the run.
-//   S4. A cancellation is thrown once, at a wait; a value that was already on its way is given first.
+//   S4. A cancellation is thrown once, at a wait; an outcome from outside that was already on its way is given first,
+//       what a task was handed by another one is taken back.
 
 import { type MadeOperation, stepping } from './context.js';
 import { describeFound } from './found.js';
+import { limits } from './limits.js';
 import { isOperation, type Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
 import { SmallMap } from './small-map.js';
-import { fail, noTasks, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
-import { AuthoringError, CancelledError, DeadlockError } from './workflow-errors.js';
+import { fail, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
+import { passedThrough } from './task-path.js';
+import { AuthoringError, CancelledError, DeadlockError, LimitError } from './workflow-errors.js';
 
 /** Who gives effects their meaning. */
 export interface Performer {
@@ -43,6 +46,8 @@ export class Scheduler {
   readonly tasks = new SmallMap<number, TaskNode>();
   // Lists are made when they get their first task: while an instance sleeps it has none.
   #ready: TaskNode[] | null = null;
+  /** Those who go on before all that are ready. */
+  #next: TaskNode[] | null = null;
   #unjoined: TaskNode[] | null = null;
   #closed: TaskNode[] | null = null;
   #nextId = 0;
@@ -50,7 +55,7 @@ export class Scheduler {
 
   constructor(performer: Performer, body: () => Operation<unknown>) {
     this.#performer = performer;
-    this.root = this.#create(body, null, null);
+    this.root = this.#create(body, null, null, '');
   }
 
   /** Runs until every task waits or has ended. */
@@ -60,8 +65,8 @@ export class Scheduler {
   }
 
   /** Adds a task that is run when its spawner waits. */
-  spawn(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null = null): TaskNode {
-    const task = this.#create(body, scope, membership);
+  spawn(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null = null, name = ''): TaskNode {
+    const task = this.#create(body, scope, membership, name);
     if (scope !== null) {
       scope.children ??= new Set();
       scope.children.add(task);
@@ -75,6 +80,32 @@ export class Scheduler {
     task.state = 'ready';
     task.resume = outcome;
     this.#makeReady(task);
+  }
+
+  /** As `wake`, but before all that are ready. */
+  wakeNext(task: TaskNode, outcome: Outcome): void {
+    task.wait = null;
+    task.state = 'ready';
+    task.resume = outcome;
+    this.#next ??= [];
+    this.#next.push(task);
+  }
+
+  /** Wakes a task with what it waited for; should it be cancelled before it runs, that is taken back. */
+  hand(task: TaskNode, value: unknown, takeBack: () => void): void {
+    this.wake(task, succeed(value));
+    task.takeBack = takeBack;
+  }
+
+  /** Why so many more tasks cannot be made; null when they can. */
+  refuseMore(count: number): LimitError | null {
+    if (this.tasks.size + count <= limits.tasksMax) return null;
+    return new LimitError(
+      'tasksMax',
+      limits.tasksMax,
+      `Instance "${this.#performer.instanceId}" has too many live tasks to spawn another`,
+      'Join tasks before spawning more, or use children.',
+    );
   }
 
   /** Throws CancelledError once at the wait of a task and of every task below it. */
@@ -98,13 +129,14 @@ export class Scheduler {
       .map((task) => `${task.title} waits for ${task.wait?.what ?? 'the end of its tasks'}`);
   }
 
-  #create(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null): TaskNode {
+  #create(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null, name: string): TaskNode {
     const task = new TaskNode({
       id: this.#nextId++,
       instanceId: this.#performer.instanceId,
       scope,
       group: membership?.group ?? null,
       where: membership?.where ?? null,
+      name,
       body,
       logger: this.#performer,
     });
@@ -124,10 +156,12 @@ export class Scheduler {
   }
 
   #runReady(): void {
-    for (let next = 0; next < (this.#ready?.length ?? 0); next++) {
-      const task = this.#ready?.[next];
-      if (task?.state === 'ready') this.#step(task);
+    for (let at = 0; ; ) {
+      const task = this.#next?.shift() ?? this.#ready?.[at++];
+      if (task === undefined) break;
+      if (task.state === 'ready') this.#step(task);
     }
+    this.#next = null;
     this.#ready = null;
   }
 
@@ -206,6 +240,8 @@ export class Scheduler {
     task.end = { status: outcome.ok ? 'done' : isCancelled ? 'cancelled' : 'failed', outcome };
     task.state = 'ended';
     this.tasks.delete(task.id);
+    if (task.end.status === 'failed' && task !== this.root) passedThrough(outcome.value, task.title);
+    task.watcher?.taskEnded(task);
     this.#tellObservers(task);
     this.#tellScope(task);
     this.#tellOwner(task, task.end.status === 'failed');
@@ -239,11 +275,13 @@ export class Scheduler {
   }
 
   #tellOwner(task: TaskNode, isFailed: boolean): void {
+    for (const canceller of task.cancellers ?? []) this.wake(canceller, succeed(undefined));
+    task.cancellers = null;
     if (task.group !== null) {
       task.group.memberEnded(task);
-    } else if (task.joiners.length > 0) {
+    } else if (task.joiners !== null && task.joiners.size > 0) {
       for (const joiner of task.joiners) this.wake(joiner, (task.end as { outcome: Outcome }).outcome);
-      task.joiners = noTasks;
+      task.joiners = null;
     } else if (isFailed && task.scope !== null) {
       this.#unjoined ??= [];
       this.#unjoined.push(task);
@@ -290,8 +328,19 @@ export class Scheduler {
 
   /** Throws an error at a task's wait; at its next one, when it is not waiting now. */
   #interrupt(task: TaskNode, error: unknown): void {
-    if (task.state === 'ready') task.interrupt = { error };
+    if (task.state === 'ready') {
+      if (task.takeBack === null) task.interrupt = { error };
+      else this.#takeBack(task, error);
+      return;
+    }
     if (task.state === 'waiting' && task.wait?.abandon(error) === true) this.wake(task, fail(error));
+  }
+
+  #takeBack(task: TaskNode, error: unknown): void {
+    const { takeBack } = task;
+    task.takeBack = null;
+    task.resume = fail(error);
+    takeBack?.();
   }
 
   /** When nothing from outside can wake anyone, the body is told who waits for what. */

@@ -38,15 +38,19 @@ export interface TaskLogger {
 
 /** Whoever takes a task's end: the group it is a member of. */
 export interface TaskOwner {
+  /** The task that waits for the group. */
+  readonly parent: TaskNode;
   memberEnded(task: TaskNode): void;
+}
+
+/** Whoever else is to know that a task has ended: the pool that it ran in. */
+export interface TaskWatcher {
+  taskEnded(task: TaskNode): void;
 }
 
 export type TaskState = 'ready' | 'waiting' | 'closing' | 'ended';
 
 const nothing: Outcome = { ok: true, value: undefined };
-
-/** The list of those who have nobody. */
-export const noTasks: readonly TaskNode[] = [];
 
 const noOperations: ReadonlySet<MadeOperation> = new Set();
 
@@ -58,6 +62,8 @@ export class TaskNode implements TaskContext {
   readonly group: TaskOwner | null;
   /** Of a group's member: the line that asked for the group. */
   readonly where: string | null;
+  /** Of its function, where that has one. */
+  readonly name: string;
   readonly #logger: TaskLogger;
   body: (() => Operation<unknown>) | null;
   iterator: Iterator<unknown, unknown, unknown> | null = null;
@@ -65,11 +71,16 @@ export class TaskNode implements TaskContext {
   started = false;
   /** How the next step resumes it. */
   resume: Outcome = nothing;
+  /** Takes back what it is to be resumed with, while it has not been. */
+  takeBack: (() => void) | null = null;
   wait: Wait | null = null;
   /** Effects asked so far: the position of the next one. */
   pos = 0;
   children: Set<TaskNode> | null = null;
-  joiners: readonly TaskNode[] = noTasks;
+  joiners: Set<TaskNode> | null = null;
+  /** Those who have cancelled it and wait for its end. */
+  cancellers: Set<TaskNode> | null = null;
+  watcher: TaskWatcher | null = null;
   /** A join took its end after it came. */
   isJoined = false;
   observers: ((end: TaskEnd) => void)[] | null = null;
@@ -89,6 +100,7 @@ export class TaskNode implements TaskContext {
     scope: TaskNode | null;
     group: TaskOwner | null;
     where: string | null;
+    name: string;
     body: () => Operation<unknown>;
     logger: TaskLogger;
   }) {
@@ -97,12 +109,19 @@ export class TaskNode implements TaskContext {
     this.scope = options.scope;
     this.group = options.group;
     this.where = options.where;
+    this.name = options.name;
     this.body = options.body;
     this.#logger = options.logger;
   }
 
   get title(): string {
-    return this.id === 0 ? 'the body' : `task ${this.id}`;
+    if (this.id === 0) return 'the body';
+    return this.name === '' ? `task ${this.id}` : `task ${this.id} (${this.name})`;
+  }
+
+  /** The task that ends only after it: the one that spawned it, or waits for its group. */
+  get above(): TaskNode | null {
+    return this.scope ?? this.group?.parent ?? null;
   }
 
   get unrun(): SmallMap<MadeOperation, true> {
@@ -119,6 +138,7 @@ export class TaskNode implements TaskContext {
   takeResume(): Outcome {
     const { resume } = this;
     this.resume = nothing;
+    this.takeBack = null;
     return resume;
   }
 

@@ -1,8 +1,9 @@
 // The operations of tasks: green threads inside one instance, and the ways to wait for several things.
 
 import { type Duration, toMs } from './duration.js';
+import { sleep } from './effects.js';
 import { DefinitionError } from './errors.js';
-import { adopt, effectOperation, isOperation, type Operation, type Result } from './operation.js';
+import { adopt, assertOperation, effectOperation, type Operation, type Result } from './operation.js';
 
 type Results<T> = { -readonly [K in keyof T]: Result<T[K]> };
 
@@ -37,7 +38,28 @@ export interface Task<out T> {
 export function spawn<T>(body: () => Operation<T>): Operation<Task<T>> {
   if (typeof body !== 'function')
     throw new DefinitionError('spawn() takes a function that makes the generator, not the generator: spawn(() => job(3)).');
-  return effectOperation<Task<T>>({ kind: 'spawn', name: 'spawn', body });
+  return effectOperation<Task<T>>({ kind: 'spawn', name: body.name, body });
+}
+
+/**
+ * Starts a task that runs after a delay, fixed once as an absolute deadline. Cancelled before, it never runs.
+ *
+ * @throws InvalidDurationError
+ * @example
+ * const reminder = yield* spawnAfter('1 day', () => remind({ who }));
+ * yield* receive(answer);
+ * yield* reminder.cancel();
+ */
+export function spawnAfter<T>(delay: Duration, body: () => Operation<T>): Operation<Task<T>> {
+  if (typeof body !== 'function')
+    throw new DefinitionError('spawnAfter() takes a function that makes the generator: spawnAfter(delay, () => job(3)).');
+  const ms = toMs(delay, 'spawnAfter()');
+  return effectOperation<Task<T>>({ kind: 'spawn', name: body.name, body: () => delayed(ms, body) });
+}
+
+function* delayed<T>(ms: number, body: () => Operation<T>): Operation<T> {
+  yield* sleep(ms);
+  return yield* body();
 }
 
 /**
@@ -48,6 +70,20 @@ export function all<T extends readonly Operation<unknown>[] | []>(operations: T)
 export function all<T extends Record<string, Operation<unknown>>>(operations: T): Operation<Results<T>>;
 export function all(operations: readonly Operation<unknown>[] | Record<string, Operation<unknown>>): Operation<never> {
   return effectOperation<never>({ kind: 'all', name: 'all', ...members(operations, 'all') });
+}
+
+/** How one of several operations ended. */
+export type Settled<T> = { readonly status: 'fulfilled'; readonly value: T } | { readonly status: 'rejected'; readonly reason: unknown };
+
+/** Runs operations side by side and gives how each of them ended, in order or by key; an error of one ends no other. */
+export function allSettled<T extends readonly Operation<unknown>[] | []>(
+  operations: T,
+): Operation<{ -readonly [K in keyof T]: Settled<Result<T[K]>> }>;
+export function allSettled<T extends Record<string, Operation<unknown>>>(
+  operations: T,
+): Operation<{ -readonly [K in keyof T]: Settled<Result<T[K]>> }>;
+export function allSettled(operations: readonly Operation<unknown>[] | Record<string, Operation<unknown>>): Operation<never> {
+  return effectOperation<never>({ kind: 'allSettled', name: 'allSettled', ...members(operations, 'allSettled') });
 }
 
 /**
@@ -64,6 +100,24 @@ export function race(operations: readonly Operation<unknown>[] | Record<string, 
   const { operations: list, keys } = members(operations, 'race');
   if (list.length === 0) throw new DefinitionError('race() needs at least one operation: an empty race would never end.');
   return effectOperation<never>({ kind: 'race', name: 'race', operations: list, keys });
+}
+
+/**
+ * Runs operations side by side and gives what the first one gives that does not fail; an object's as `{ key, value }`.
+ * The others are cancelled, and their `finally` waited for.
+ *
+ * @throws AllFailedError with the errors, in order, when every one fails
+ */
+export function any<T extends readonly Operation<unknown>[] | []>(
+  operations: T & (T['length'] extends 0 ? never : unknown),
+): Operation<Result<T[number]>>;
+export function any<T extends Record<string, Operation<unknown>>>(
+  operations: T,
+): Operation<{ [K in keyof T & string]: { readonly key: K; readonly value: Result<T[K]> } }[keyof T & string]>;
+export function any(operations: readonly Operation<unknown>[] | Record<string, Operation<unknown>>): Operation<never> {
+  const { operations: list, keys } = members(operations, 'any');
+  if (list.length === 0) throw new DefinitionError('any() needs at least one operation: none could succeed.');
+  return effectOperation<never>({ kind: 'any', name: 'any', operations: list, keys });
 }
 
 /**
@@ -94,10 +148,4 @@ function members(
     adopt(operation);
   }
   return { operations: list, keys: isList ? null : Object.keys(operations) };
-}
-
-function assertOperation(operation: unknown, what: string): void {
-  if (isOperation(operation)) return;
-  const found = operation instanceof Promise ? 'a promise (wrap the I/O in step())' : operation === null ? 'null' : `a ${typeof operation}`;
-  throw new DefinitionError(`${what} takes operations, not ${found}.`);
 }

@@ -114,6 +114,34 @@ export class DeadlockError extends RouseError {
   }
 }
 
+/** A queue takes no more items, or has no more to give: it was closed. */
+export class QueueClosedError extends RouseError {
+  readonly code = 'QUEUE_CLOSED';
+  readonly queue: string;
+  readonly instanceId: string;
+
+  constructor(operation: string, queue: string, instanceId: string) {
+    super(
+      `${operation}() of ${queue} in instance "${instanceId}": the queue is closed. Put before close(), and stop getting when this is thrown.`,
+    );
+    this.queue = queue;
+    this.instanceId = instanceId;
+  }
+}
+
+/** Every operation given to `any` failed. `errors` are theirs, in order. */
+export class AllFailedError extends RouseError {
+  readonly code = 'ALL_FAILED';
+  readonly errors: readonly unknown[];
+
+  constructor(errors: readonly unknown[]) {
+    super(
+      `All ${errors.length} operations failed: ${errors.map((error) => (error instanceof Error ? error.message : String(error))).join('; ')}.`,
+    );
+    this.errors = errors;
+  }
+}
+
 /** Throw it from a step to stop retrying at once. */
 export class NonRetryableError extends RouseError {
   readonly code = 'NON_RETRYABLE';

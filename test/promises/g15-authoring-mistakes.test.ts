@@ -117,7 +117,7 @@ describe('bodies that are no generators', () => {
       yield* spawn(untyped(body));
     });
 
-    expect(error).toMatchObject({ name: 'AuthoringError', message: expect.stringContaining('task 1 in instance "i"') });
+    expect(error).toMatchObject({ name: 'AuthoringError', message: expect.stringContaining('task 1 (body) in instance "i"') });
     expect(error.message).toContain(says);
   });
 
