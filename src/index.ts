@@ -56,7 +56,7 @@ export function fromWorkflow<Raw, O>(workflow: Workflow<Raw, O>): WorkflowLogic<
 }
 
 // --- the runtime
-export type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from './actors/public.js';
+export type { DeadLetter, Health, Instance, InstanceInfo, PrimitiveInfo, Runtime, Status, TaskInfo } from './actors/public.js';
 export type {
   WaitInfo,
   WorkflowActorEvent,
@@ -83,6 +83,7 @@ export {
   activity,
   call,
   compensate,
+  continueAs,
   type Delivery,
   expose,
   instanceId,
@@ -154,6 +155,7 @@ export {
   CancelledError,
   CompensationError,
   DeadlockError,
+  EphemeralLostError,
   ForeignPrimitiveError,
   ForgottenYieldError,
   InterruptedTooOftenError,

@@ -295,5 +295,8 @@ test('info says what an instance is, what it waits for, since when and until whe
     endedAt: null,
     error: null,
     exposed: {},
+    generation: 0,
+    tasks: [],
+    primitives: [],
   });
 });

@@ -182,7 +182,8 @@ describe('ids that were seen', () => {
 
 type Command =
   | { readonly kind: 'park' | 'unpark'; readonly at: string; readonly seq: number; readonly sources: number }
-  | { readonly kind: 'put' | 'durable'; readonly at: string }
+  | { readonly kind: 'put'; readonly at: string }
+  | { readonly kind: 'durable'; readonly at: string; readonly ago: number }
   | { readonly kind: 'take'; readonly at: string; readonly nth: number };
 
 const at = fc.constantFrom('#a\n1', '#b\n1', '@a\ni');
@@ -194,7 +195,8 @@ const commands: fc.Arbitrary<Command[]> = fc.array(
       seq: fc.nat({ max: 12 }),
       sources: fc.integer({ min: 1, max: 2 }),
     }),
-    fc.record({ kind: fc.constantFrom('put' as const, 'durable' as const), at }),
+    fc.record({ kind: fc.constant('put' as const), at }),
+    fc.record({ kind: fc.constant('durable' as const), at, ago: fc.integer({ min: 1, max: 4 }) }),
     fc.record({ kind: fc.constant('take' as const), at, nth: fc.nat({ max: 3 }) }),
   ),
   { maxLength: 60 },
@@ -204,10 +206,10 @@ test('whatever happens, it is what two sorted lists per address would be', () =>
   fc.assert(
     fc.property(commands, (run) => {
       const map = new MailboxMap();
-      const model = new Map<string, { receivers: Receiver[]; events: MailboxEvent[]; durable: number }>();
+      const model = new Map<string, { receivers: Receiver[]; events: MailboxEvent[]; durable: Set<number> }>();
       let nextSeq = 1;
       for (const command of run) {
-        const place = model.get(command.at) ?? { receivers: [], events: [], durable: 0 };
+        const place = model.get(command.at) ?? { receivers: [], events: [], durable: new Set<number>() };
         model.set(command.at, place);
         nextSeq = apply(map, place, command, nextSeq);
 
@@ -216,7 +218,7 @@ test('whatever happens, it is what two sorted lists per address would be', () =>
         expect(map.firstReceiver(command.at)).toEqual(byAge[0]);
         expect([...map.events(command.at)]).toEqual(place.events);
         expect(map.firstEvent(command.at, { durable: true })).toEqual(
-          first !== undefined && first.seq <= place.durable ? first : undefined,
+          first !== undefined && place.durable.has(first.seq) ? first : undefined,
         );
       }
       const places = [...model.values()];
@@ -228,7 +230,7 @@ test('whatever happens, it is what two sorted lists per address would be', () =>
 
 function apply(
   map: MailboxMap,
-  place: { receivers: Receiver[]; events: MailboxEvent[]; durable: number },
+  place: { receivers: Receiver[]; events: MailboxEvent[]; durable: Set<number> },
   command: Command,
   nextSeq: number,
 ) {
@@ -250,8 +252,8 @@ function apply(
       map.put(command.at, mail(nextSeq));
       return nextSeq + 1;
     case 'durable':
-      if (place.events.length > 0) place.durable = Math.max(place.durable, nextSeq - 1);
-      map.setDurable(command.at, nextSeq - 1);
+      place.durable.add(nextSeq - command.ago);
+      map.setDurable(command.at, nextSeq - command.ago);
       return nextSeq;
     case 'take': {
       const taken = place.events[command.nth];

@@ -11,11 +11,10 @@ import {
   type Json,
   type Request,
   requestKey,
-  requestText,
   toBaseDelta,
   toHeadDelta,
-  updateText,
 } from '../src/runtime/record.js';
+import { requestText, updateText } from '../src/runtime/request-text.js';
 
 const AT = 1_000;
 
@@ -167,7 +166,11 @@ describe('a record as one delta', () => {
 
         const head = foldInstance('a', [JSON.parse(toHeadDelta(record))]);
 
-        expect(head).toEqual({ ...record, input: null, output: null, error: null, journal: [], exposed: new Map(), tokens: new Set() });
+        expect(head).toEqual({
+          ...record,
+          ...{ input: null, firstInput: null, output: null, error: null, journal: [], exposed: new Map(), tokens: new Set() },
+          ...{ tasks: new Map(), primitives: new Map() },
+        });
       }),
     );
   });

@@ -42,7 +42,8 @@ export class Callbacks {
     const { slot, record } = this.#tokenOwner(token);
     if (slot === undefined || record === undefined) return new TokenUnknownError();
     if (slot.stuck !== null && hasPendingToken(record, token)) return new InstanceStuckError(slot.id, slot.stuck.message);
-    return record.tokens.has(token) || hasPendingToken(record, token) ? new TokenUsedError(slot.id) : new TokenUnknownError();
+    const isOfBefore = generationOf(token) < record.generation;
+    return isOfBefore || record.tokens.has(token) || hasPendingToken(record, token) ? new TokenUsedError(slot.id) : new TokenUnknownError();
   }
 
   #tokenOwner(token: string): { slot: Slot | undefined; record: InstanceRecord | undefined } {
@@ -55,6 +56,12 @@ export class Callbacks {
 function hasPendingToken(record: InstanceRecord, token: string): boolean {
   for (const request of record.pending.values()) if (request.token === token) return true;
   return false;
+}
+
+/** The tokens of a generation that is over were used, or given up. */
+function generationOf(token: string): number {
+  const [, generation] = /^[^.~]*~(\d+)\./.exec(token) ?? [];
+  return Number(generation ?? 0);
 }
 
 function toInstanceId(token: string): string | null {

@@ -19,8 +19,12 @@ export interface AttemptEvent {
   readonly type: 'rouse.attempted';
   readonly instanceId: string;
   readonly key: string;
+  /** The number of its request: another generation may have one of the same key. */
+  readonly seq: number;
   readonly effect: EffectOf<'step' | 'activity'>;
   readonly result: AttemptResult;
+  /** Tells the attempt through its signal that its outcome came too late. */
+  readonly drop: () => void;
 }
 
 /** What one turn in this commit changed of an instance's requests. */
@@ -54,6 +58,11 @@ export class PendingCommit implements Commit {
     // Reading a character makes one flat string of the pieces it was put together from: it is kept, and they are not.
     delta.charCodeAt(delta.length - 1);
     this.changes.push({ table, key, delta });
+  }
+
+  /** Whether something follows from it, though it may have nothing to write. */
+  get hasConsequences(): boolean {
+    return (this.turns ?? this.puts ?? this.born ?? this.cancels ?? this.after) !== null;
   }
 
   addTurn(turn: Turn): void {

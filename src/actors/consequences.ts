@@ -5,18 +5,19 @@
 //   Q1. Nothing that a turn asked of the outside happens before its commit is on disk.
 //   Q2. After a failed write memory equals the disk, and what had happened (outcomes of steps) is tried again.
 
-import { revive } from '../runtime/codec.js';
-import { type ErrorData, encodeError } from '../runtime/error-data.js';
+import { type Carried, unpack } from '../runtime/carried.js';
+import { encode, revive } from '../runtime/codec.js';
+import { type ErrorData, encodeError, toErrorData } from '../runtime/error-data.js';
 import { limits } from '../runtime/limits.js';
 import { type InstanceRecord, type Request, requestKey } from '../runtime/record.js';
-import { nextDelayMs } from '../runtime/step-options.js';
+import { nextDelayMs, type StepOptions } from '../runtime/step-options.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
-import { InterruptedTooOftenError, WorkflowFailedError } from '../runtime/workflow-errors.js';
+import { CancelledError, EphemeralLostError, InterruptedTooOftenError, WorkflowFailedError } from '../runtime/workflow-errors.js';
 import type { AttemptEvent, PendingCommit, Turn } from './commit.js';
 import type { Instances } from './instances.js';
 import type { Router } from './router.js';
 import { isStep, type Slot } from './slot.js';
-import type { AttemptOptions, AttemptResult } from './step-runner.js';
+import type { Attempt, AttemptResult } from './step-runner.js';
 import type { World } from './world.js';
 
 /** What is to be taken up again after a failed write. */
@@ -25,6 +26,8 @@ export interface Undone {
   /** Instances, and the steps that they have on disk to run. */
   readonly slots: readonly { readonly slot: Slot; readonly steps: readonly Request[] }[];
 }
+
+const ONE_ATTEMPT: StepOptions = { retry: false };
 
 export interface ConsequencesOptions {
   readonly world: World;
@@ -80,10 +83,10 @@ export class Consequences {
   /** Takes up again what an instance has on disk and nobody would repeat: its first turn, a cancellation, its steps. */
   resume(slot: Slot, steps: readonly Request[]): void {
     if (!slot.isActive || slot.stuck !== null) return;
-    const record = this.#instances.read(slot);
-    if (record?.status !== 'active') return;
+    const known = slot.isEphemeral ? slot : this.#instances.read(slot);
+    if (known?.status !== 'active') return;
     if (slot.requests.size === 0) this.beginBorn(slot);
-    if (record.cancelAsked !== null) this.#cancelAsked(slot, record.cancelAsked.reason);
+    if (known.cancelAsked !== null) this.#cancelAsked(slot, known.cancelAsked.reason);
     for (const request of steps) this.startStep(slot, request);
   }
 
@@ -94,8 +97,10 @@ export class Consequences {
     this.#world.commit.addAfter(() => this.resume(slot, steps));
   }
 
-  readonly #done = ({ owner, key, effect }: AttemptOptions, result: AttemptResult): void => {
-    this.#attempted({ type: 'rouse.attempted', instanceId: owner.id, key, effect, result });
+  readonly #done = (attempt: Attempt, result: AttemptResult): void => {
+    const { owner, key, effect, request } = attempt.options;
+    const drop = (): void => attempt.abort(new CancelledError('no longer needed'));
+    this.#attempted({ type: 'rouse.attempted', instanceId: owner.id, key, seq: request.seq, effect, result, drop });
   };
 
   /** Starts an attempt of an open step, unless one is under way. Its instance is awake. */
@@ -114,16 +119,21 @@ export class Consequences {
     const { key, effect, result } = event;
     const slot = this.#world.slots.get(event.instanceId);
     const request = slot?.requests.get(key)?.request;
-    if (slot === undefined || request === undefined) return;
+    if (slot === undefined || request?.seq !== event.seq) {
+      event.drop();
+      return;
+    }
     this.#world.inCommit(() => {
-      this.#world.commit.addRedo(event);
+      if (!slot.isEphemeral) this.#world.commit.addRedo(event);
       if (result.ok) {
-        this.#instances.settle(slot, key, 'ok', result.text);
+        this.#instances.settle(slot, key, 'ok', result.carried);
         return;
       }
       const failed = request.attempt + 1;
-      const delayMs = nextDelayMs(effect.options, failed, result.error, this.#world.options.ids.random());
-      if (delayMs === null) this.#instances.settle(slot, key, 'error', result.text);
+      // Of an ephemeral instance a step is plain I/O: it is tried again only where the workflow says so.
+      const options = slot.isEphemeral && effect.options?.retry === undefined ? ONE_ATTEMPT : effect.options;
+      const delayMs = nextDelayMs(options, failed, result.error, this.#world.options.ids.random());
+      if (delayMs === null) this.#instances.settle(slot, key, 'error', result.carried);
       else this.#instances.updateRequest(slot, key, { attempt: failed, retryAt: this.#world.now + delayMs });
     });
   }
@@ -140,14 +150,14 @@ export class Consequences {
     for (const request of stepsToRun(slot)) this.startStep(slot, request);
   }
 
-  /** Runs the first turn of an instance whose beginning is on disk. */
+  /** Runs the first turn of an instance, or of its next generation, whose beginning is on disk. */
   beginBorn(slot: Slot): void {
-    if (!slot.isActive || slot.stuck !== null || slot.resident !== null) return;
+    if (!slot.isActive || slot.stuck !== null || slot.requests.size > 0) return;
     this.#world.inCommit(() => {
       try {
         const workflow = this.#world.workflow(slot.workflow, slot.version);
-        const record = this.#instances.read(slot);
-        if (record !== undefined) this.#instances.begin(slot, workflow, JSON.stringify(record.input));
+        const input = slot.isEphemeral ? slot.input : this.#storedInput(slot);
+        if (input !== null) this.#instances.begin(slot, workflow, input);
       } catch (error) {
         this.#instances.setStuck(slot, error);
       }
@@ -156,20 +166,26 @@ export class Consequences {
 
   /** Tells those who wait for a child what became of it. */
   tellParents(childId: string): void {
-    const record = this.#read(childId);
-    if (record === undefined || record.status === 'active') return;
+    const child = this.#world.slots.get(childId);
+    const end = child?.isEphemeral === true ? ephemeralEnd(child) : this.#storedEnd(childId);
+    if (end === null) return;
     for (const { slot, key } of [...(this.#world.childWaits.get(childId) ?? [])]) {
+      const wait = slot.resident?.process.execution.open.get(key)?.body;
       this.#world.inCommit(() => {
-        if (record.status === 'completed') this.#instances.settle(slot, key, 'ok', JSON.stringify(record.output));
-        else this.#instances.settle(slot, key, 'error', failureText(record));
+        const told = slot.isEphemeral ? end : toStored(end, childId);
+        this.#instances.settle(slot, key, told.status, told.carried);
       });
+      // Nobody but a `call` knows this child.
+      if (child?.isEphemeral === true && wait?.kind === 'child' && wait.owned) this.#forget(child);
     }
   }
 
   #turnDurable(turn: Turn): void {
     const { slot, end } = turn;
-    slot.uncommitted--;
-    slot.inputText = null;
+    if (!slot.isEphemeral) {
+      slot.uncommitted--;
+      slot.input = null;
+    }
     for (const request of turn.dropped)
       if (isStep(request)) this.#world.runner.abort(slot, requestKey(request.task, request.pos), 'no longer needed');
     slot.resident?.actor.send({ type: 'rouse.committed', end });
@@ -184,11 +200,52 @@ export class Consequences {
   #ended(slot: Slot, end: InstanceEnd): void {
     this.#instances.departed(slot);
     if (slot.mailboxes !== null) this.#world.inCommit(() => this.#router.clearMailboxes(slot));
-    this.#world.watchRetention(slot);
+    this.#instances.forgetEphemerals(slot);
+    if (slot.isEphemeral) this.#ephemeralEnded(slot, end);
+    else this.#world.watchRetention(slot);
     if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
     const waiters = slot.waiters ?? [];
     slot.waiters = null;
-    for (const waiter of waiters) waiter.ended(end.status, end.text);
+    for (const waiter of waiters) waiter.ended(end.status, end.carried);
+  }
+
+  /** Its handles still know how it ended; of others only the body that started it may ask. */
+  #ephemeralEnded(slot: Slot, end: InstanceEnd): void {
+    const parent = slot.parent === null ? undefined : this.#world.slots.get(slot.parent);
+    if (parent?.isActive !== true || parent.generation !== slot.parentGeneration) {
+      this.#forget(slot);
+      if (end.status === 'failed' && (slot.waiters ?? []).length === 0) this.#logUnseen(slot, end);
+    }
+  }
+
+  #logUnseen(slot: Slot, end: InstanceEnd): void {
+    const error = unpack(end.carried);
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.#world.logger.log('error', `Ephemeral instance "${slot.id}" failed and nobody waits for it: ${text}`, {
+      instanceId: slot.id,
+      workflow: slot.workflow,
+      error,
+    });
+  }
+
+  #forget(slot: Slot): void {
+    this.#router.removeMailboxes(slot);
+    this.#world.slots.delete(slot.id);
+    if (slot.parent !== null) this.#world.slots.get(slot.parent)?.ephemerals?.delete(slot);
+  }
+
+  #storedInput(slot: Slot): string | null {
+    const record = this.#instances.read(slot);
+    return record === undefined ? null : JSON.stringify(record.input);
+  }
+
+  /** How an instance with a record has ended; null while it has not, or cannot be read. What is nowhere ended with a process. */
+  #storedEnd(childId: string): ChildEnd | null {
+    const record = this.#read(childId);
+    if (record === undefined) return this.#world.slots.has(childId) ? null : lost(childId);
+    if (record.status === 'active') return null;
+    if (record.status === 'completed') return { status: 'ok', carried: JSON.stringify(record.output) };
+    return failure(record.id, record.workflow, revive(record.error) as ErrorData);
   }
 
   /** A record that cannot be read holds up whoever waits for it, until the next start, and nobody else. */
@@ -205,6 +262,7 @@ export class Consequences {
     const { mailboxes, meetings } = this.#world;
     mailboxes.setDurable(address, seq);
     if (mailboxes.firstReceiver(address) !== undefined) meetings.push(address);
+    else this.#router.keep(address, seq);
   }
 
   #cancelAsked(slot: Slot, reason: string | null): void {
@@ -225,9 +283,35 @@ export class Consequences {
   }
 }
 
+/** What a parent is told. */
+interface ChildEnd {
+  readonly status: 'ok' | 'error';
+  readonly carried: Carried;
+}
+
 /** What a parent is thrown when its child did not complete. */
-function failureText(record: InstanceRecord): string {
-  return encodeError(new WorkflowFailedError(record.id, record.workflow, revive(record.error) as ErrorData));
+function failure(id: string, workflow: string, error: ErrorData): ChildEnd {
+  return { status: 'error', carried: encodeError(new WorkflowFailedError(id, workflow, error)) };
+}
+
+function lost(childId: string): ChildEnd {
+  const { name, message } = new EphemeralLostError(childId);
+  return failure(childId, 'ephemeral', { name, message, code: 'EPHEMERAL_LOST' });
+}
+
+function ephemeralEnd({ id, workflow, end }: Slot): ChildEnd | null {
+  if (end === null) return null;
+  return end.status === 'completed' ? { status: 'ok', carried: end.carried } : failure(id, workflow, toErrorData(unpack(end.carried)));
+}
+
+/** What an instance with a record is told is stored: what cannot be is an error. */
+function toStored(end: ChildEnd, childId: string): ChildEnd {
+  if (typeof end.carried === 'string') return end;
+  try {
+    return { status: end.status, carried: encode(end.carried.value, `the output of instance "${childId}"`) };
+  } catch (error) {
+    return { status: 'error', carried: encodeError(error) };
+  }
 }
 
 function stepsToRun(slot: Slot): Request[] {

@@ -1,12 +1,13 @@
 // The process behind an instance actor: its execution, and what it hands to its host after each turn. It knows
 // nothing of actors, stores or other instances; the host does.
 
+import { type Carried, unpack } from '../runtime/carried.js';
 import { revive } from '../runtime/codec.js';
 import { stepping } from '../runtime/context.js';
 import type { WorkflowDefinition } from '../runtime/definitions.js';
 import { Execution, type SettleStatus } from '../runtime/execution.js';
 import type { ExecutionHost } from '../runtime/execution-host.js';
-import { applyDelta, type InstanceRecord } from '../runtime/record.js';
+import { applyDelta, type InstanceRecord, type Request } from '../runtime/record.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
 import { NondeterminismError } from '../runtime/workflow-errors.js';
 
@@ -14,6 +15,10 @@ import { NondeterminismError } from '../runtime/workflow-errors.js';
 export interface InstanceHost extends ExecutionHost {
   /** A turn is over: this is what it changed, to be committed. */
   turned(delta: TurnDelta, at: number): void;
+  /** The next generation is to be told `rouse.begin` when the turn is committed. */
+  beginLater(): void;
+  /** What it waits for, as committed. */
+  requests(): readonly Request[];
   /** The committed record, a copy of its own; for replays. */
   readRecord(): InstanceRecord | undefined;
   /** All that is committed of it, as JSON. */
@@ -24,7 +29,8 @@ export class InstanceProcess {
   readonly id: string;
   readonly workflow: WorkflowDefinition;
   readonly host: InstanceHost;
-  readonly execution: Execution;
+  /** Of the generation that runs. */
+  execution: Execution;
   /** What a turn threw that is not the body's affair, until the host has taken it. */
   fault: unknown = null;
 
@@ -32,7 +38,7 @@ export class InstanceProcess {
     this.id = id;
     this.workflow = workflow;
     this.host = host;
-    this.execution = new Execution({ instanceId: id, workflow, host, input });
+    this.execution = this.#generation(input);
   }
 
   /**
@@ -51,25 +57,55 @@ export class InstanceProcess {
   }
 
   begin(at: number): void {
-    this.#turn(at, () => this.execution.begin(at));
+    this.#turn(at, false, () => this.execution.begin(at));
   }
 
-  settle(at: number, key: string, status: SettleStatus, text: string): void {
-    this.#turn(at, () => this.execution.settle(at, key, status, text));
+  settle(at: number, key: string, status: SettleStatus, carried: Carried): void {
+    this.#turn(at, true, () => this.execution.settle(at, key, status, carried));
   }
 
   cancel(at: number, reason: string | null): void {
-    this.#turn(at, () => this.execution.cancel(at, reason));
+    this.#turn(at, true, () => this.execution.cancel(at, reason));
   }
 
-  #turn(at: number, run: () => void): void {
+  /** Whether this turn answers something from outside: then what it continues with may run in the same commit. */
+  #turn(at: number, isWoken: boolean, run: () => void): void {
     try {
       run();
-      const delta = this.execution.takeDelta();
-      if (!delta.isEmpty) this.host.turned(delta, at);
+      this.#handOver(at);
     } catch (error) {
       this.fault = error;
+      return;
     }
+    this.#continue(at, isWoken);
+  }
+
+  #handOver(at: number): void {
+    const delta = this.execution.takeDelta();
+    if (!delta.isEmpty) this.host.turned(delta, at);
+  }
+
+  /** Only one generation begins in a turn: one that never waits must not keep everyone else from running. */
+  #continue(at: number, isWoken: boolean): void {
+    const { continuation, hasContinued } = this.execution;
+    if (!hasContinued || continuation === null) return;
+    this.execution = this.#generation(unpack(continuation.input));
+    if (isWoken) {
+      try {
+        this.execution.begin(at);
+        this.#handOver(at);
+        this.#continue(at, false);
+        return;
+      } catch {
+        // It is begun anew by itself, where its fault is its own and not that of the turn before.
+        this.execution = this.#generation(unpack(continuation.input));
+      }
+    }
+    this.host.beginLater();
+  }
+
+  #generation(input: unknown): Execution {
+    return new Execution({ instanceId: this.id, workflow: this.workflow, host: this.host, input });
   }
 }
 

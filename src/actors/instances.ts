@@ -7,7 +7,8 @@
 //   I3. A stuck instance is kept with everything it has, and reached by nothing until retry().
 
 import type { ActorScope, EventObject, Snapshot } from 'xstate';
-import { decode, type Encoded, revive } from '../runtime/codec.js';
+import { ByReference, type Carried, textOfCarried, unpack } from '../runtime/carried.js';
+import { decode, revive } from '../runtime/codec.js';
 import type { WorkflowDefinition } from '../runtime/definitions.js';
 import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import { DecodeError, UnknownWorkflowError } from '../runtime/errors.js';
@@ -15,15 +16,16 @@ import type { SettleStatus } from '../runtime/execution.js';
 import { limits } from '../runtime/limits.js';
 import { LinkedMap } from '../runtime/linked-map.js';
 import type { InstanceRecord, Request, RequestUpdate } from '../runtime/record.js';
-import { requestKey, updateText } from '../runtime/record.js';
+import { requestKey } from '../runtime/record.js';
+import { updateText } from '../runtime/request-text.js';
 import { SmallMap } from '../runtime/small-map.js';
-import type { TurnDelta } from '../runtime/turn-delta.js';
+import type { Continuation, InstanceEnd, TurnDelta } from '../runtime/turn-delta.js';
 import { type CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
 import type { InstanceHost } from './instance-process.js';
 import { InstanceProcess } from './instance-process.js';
 import { Requests } from './requests.js';
 import { type Resident, Slot } from './slot.js';
-import { spawnInstance } from './workflow-actor.js';
+import { LightActor, spawnInstance } from './workflow-actor.js';
 import type { World } from './world.js';
 
 type SupervisorScope = ActorScope<Snapshot<unknown>, EventObject>;
@@ -31,9 +33,9 @@ type SupervisorScope = ActorScope<Snapshot<unknown>, EventObject>;
 export interface Birth {
   readonly id: string;
   readonly workflow: WorkflowDefinition;
-  readonly inputText: Encoded;
+  readonly input: Carried;
   readonly depth: number;
-  readonly parent: string | null;
+  readonly parent: Slot | null;
 }
 
 /** The requests of everyone who has ended. */
@@ -61,33 +63,44 @@ export class Instances {
 
   /** Begins an instance in this commit; its first turn runs here, or later with `begin` when it is a child. */
   create(birth: Birth): Slot {
-    const slot = new Slot({
-      id: birth.id,
-      workflow: birth.workflow.name,
-      version: birth.workflow.version,
-      depth: birth.depth,
-      parent: birth.parent,
-    });
-    slot.inputText = birth.inputText;
-    this.#world.slots.set(slot.id, slot);
-    const parent = birth.parent === null ? '0' : JSON.stringify(birth.parent);
-    slot.beginText = `[${JSON.stringify(slot.workflow)},${slot.version},${birth.inputText},${slot.depth},${parent}]`;
+    const { id, workflow, depth, parent, input } = birth;
+    const parentGeneration = parent?.generation ?? 0;
+    const head = {
+      id,
+      workflow: workflow.name,
+      version: workflow.version,
+      depth,
+      parent: parent?.id ?? null,
+      generation: 0,
+      parentGeneration,
+    };
+    const slot = new Slot(head, !workflow.isDurable);
+    slot.input = input;
+    slot.startedAt = this.#world.now;
+    this.#world.slots.set(id, slot);
+    if (slot.isEphemeral) {
+      if (parent !== null) parent.ephemerals = (parent.ephemerals ?? new Set()).add(slot);
+      return slot;
+    }
+    const above = `${JSON.stringify(head.parent ?? 0)}${parentGeneration === 0 ? '' : `,0,${parentGeneration}`}`;
+    slot.beginText = `[${JSON.stringify(slot.workflow)},${slot.version},${textOfCarried(input)},${depth},${above}]`;
     return slot;
   }
 
   /** Writes the beginning of an instance whose first turn comes after this commit. */
   bear(slot: Slot): void {
     const { commit, now } = this.#world;
+    commit.addBorn(slot);
+    if (slot.isEphemeral) return;
     commit.change('instance', slot.id, `{"t":${now},"n":${slot.beginText}}`);
     slot.beginText = null;
     commit.touchSlot(slot);
-    commit.addBorn(slot);
   }
 
-  /** Runs the first turn. */
-  begin(slot: Slot, workflow: WorkflowDefinition, inputText: Encoded): void {
-    const process = new InstanceProcess(slot.id, workflow, this.#makeHost(slot), decode(inputText));
-    const resident = this.#settleIn(slot, process);
+  /** Runs the first turn; of a generation that continues in memory, with the input that it has. */
+  begin(slot: Slot, workflow: WorkflowDefinition, input: Carried): void {
+    const resident = slot.resident ?? this.#settleIn(slot, new InstanceProcess(slot.id, workflow, this.#makeHost(slot), unpack(input)));
+    this.#sleepers.delete(slot);
     resident.actor.send({ type: 'rouse.begin', at: this.#world.now });
     this.#faulted(slot, resident);
   }
@@ -96,13 +109,13 @@ export class Instances {
    * Answers an open request of an instance, waking it where it is asleep. False when the request is not open, or its
    * instance turns out to be stuck: nothing was taken.
    */
-  settle(slot: Slot, key: string, status: SettleStatus, text: string, notBefore = 0): boolean {
+  settle(slot: Slot, key: string, status: SettleStatus, carried: Carried, notBefore = 0): boolean {
     if (!slot.requests.has(key) || slot.stuck !== null) return false;
     const resident = this.wake(slot);
     if (resident === null) return false;
     const entry = slot.requests.get(key);
     this.requests.remove(slot, key);
-    resident.actor.send({ type: 'rouse.settle', at: Math.max(this.#world.now, notBefore), key, status, text });
+    resident.actor.send({ type: 'rouse.settle', at: Math.max(this.#world.now, notBefore), key, status, carried });
     if (resident.process.fault === null) return true;
     if (entry !== undefined) slot.requests.set(key, entry);
     this.#faulted(slot, resident);
@@ -113,8 +126,8 @@ export class Instances {
   cancel(slot: Slot, reason: string | null): boolean {
     if (slot.stuck !== null) return false;
     if (slot.isCancelled) return true;
-    if (slot.resident === null && slot.requests.size === 0) {
-      this.#noteCancel(slot, reason);
+    if (slot.requests.size === 0) {
+      this.noteCancel(slot, reason);
       return true;
     }
     const resident = this.wake(slot);
@@ -127,22 +140,35 @@ export class Instances {
   }
 
   /** An instance that has not had its first turn is cancelled after it: there is nothing yet to throw into. */
-  #noteCancel(slot: Slot, reason: string | null): void {
+  noteCancel(slot: Slot, reason: string | null): void {
     const { commit, now } = this.#world;
+    commit.addCancel(slot);
+    slot.cancelAsked = { reason };
+    if (slot.isEphemeral) return;
     commit.change('instance', slot.id, `{"t":${now},"c":[${JSON.stringify(reason)}]}`);
     commit.touchSlot(slot);
-    commit.addCancel(slot);
   }
 
   /** Ends an instance without running anything of it. */
   terminate(slot: Slot, error: CancelledError): void {
     const { commit, now } = this.#world;
-    const text = encodeError(error);
-    commit.change('instance', slot.id, `{"t":${now},"z":["cancelled",${text}]}`);
-    slot.uncommitted++;
+    const carried = slot.isEphemeral ? new ByReference(error) : encodeError(error);
+    if (typeof carried === 'string') {
+      commit.change('instance', slot.id, `{"t":${now},"z":["cancelled",${carried}]}`);
+      slot.uncommitted++;
+    }
+    this.#endAt(slot, { status: 'cancelled', carried }, now);
+  }
+
+  /** Ends an ephemeral instance that cannot go on: there is no record to go back to, or to keep it stuck in. */
+  #fail(slot: Slot, cause: unknown): void {
+    this.#world.inCommit(() => this.#endAt(slot, { status: 'failed', carried: new ByReference(cause) }, this.#world.now));
+  }
+
+  #endAt(slot: Slot, end: InstanceEnd, at: number): void {
     const dropped = [...slot.requests.values()].map((entry) => entry.request);
-    this.#closed(slot, 'cancelled', now);
-    commit.addTurn({ slot, added: [], dropped, end: { status: 'cancelled', text } });
+    this.#closed(slot, end, at);
+    this.#world.commit.addTurn({ slot, added: [], dropped, end });
   }
 
   /** The instance in memory; null when it cannot be brought back and is stuck now. */
@@ -176,6 +202,10 @@ export class Instances {
 
   /** Notes that an instance cannot go on, in this commit. */
   setStuck(slot: Slot, cause: unknown): void {
+    if (slot.isEphemeral) {
+      this.#fail(slot, cause);
+      return;
+    }
     const text = encodeError(cause);
     const error = decode(text) as ErrorData;
     slot.stuck = error;
@@ -219,6 +249,7 @@ export class Instances {
     this.requests.update(slot, key, request);
     const open = slot.resident?.process.execution.open.get(key);
     if (open !== undefined) open.data = request;
+    if (slot.isEphemeral) return;
     const { commit, now } = this.#world;
     commit.change('instance', slot.id, `{"t":${now},"u":[${updateText(request.task, request.pos, update)}]}`);
     commit.touchSlot(slot);
@@ -227,19 +258,22 @@ export class Instances {
   /** Takes over what a turn changed: the host's part of `turned`. */
   turned(slot: Slot, delta: TurnDelta, at: number): void {
     const { commit } = this.#world;
-    const text = slot.beginText === null ? delta.text(at) : delta.text(at, slot.beginText);
-    slot.beginText = null;
-    commit.change('instance', slot.id, text);
-    slot.uncommitted++;
+    if (!slot.isEphemeral) {
+      const text = slot.beginText === null ? delta.text(at) : delta.text(at, slot.beginText);
+      slot.beginText = null;
+      commit.change('instance', slot.id, text);
+      slot.uncommitted++;
+    }
     for (const request of delta.dropped) this.requests.remove(slot, requestKey(request.task, request.pos));
-    if (delta.end === null) for (const request of delta.added) this.requests.add(slot, request);
-    else this.#closed(slot, delta.end.status, at);
-    commit.addTurn({ slot, added: delta.added, dropped: delta.dropped, end: delta.end });
+    if (delta.end !== null) this.#closed(slot, delta.end, at);
+    else if (delta.continuation !== null) this.#continued(slot, delta.continuation);
+    else for (const request of delta.added) this.requests.add(slot, request);
+    commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end });
   }
 
   /** Notes that all of an instance is on disk: from now on it may leave memory. */
   rests(slot: Slot): void {
-    if (slot.resident === null || slot.uncommitted > 0 || !slot.isActive || slot.hasRunningStep) return;
+    if (slot.isEphemeral || slot.resident === null || slot.uncommitted > 0 || !slot.isActive || slot.hasRunningStep) return;
     this.#sleepers.add(slot, { slot, since: this.#world.now });
   }
 
@@ -264,8 +298,8 @@ export class Instances {
     if (slot.resident === null) return;
     const { actor } = slot.resident;
     slot.resident = null;
-    this.#residents--;
-    this.#scope.stopChild(actor);
+    if (!slot.isEphemeral) this.#residents--;
+    if (!(actor instanceof LightActor)) this.#scope.stopChild(actor);
   }
 
   /** The actor has ended by itself. */
@@ -275,6 +309,10 @@ export class Instances {
 
   /** Reads an instance anew from the store, after a commit that changed it has failed. */
   reload(slot: Slot, cause: unknown): void {
+    if (slot.isEphemeral) {
+      this.#fail(slot, cause);
+      return;
+    }
     this.#leave(slot);
     this.requests.removeAll(slot);
     slot.uncommitted = 0;
@@ -292,6 +330,7 @@ export class Instances {
     slot.status = record.status;
     slot.stuck = record.stuck === null ? null : (revive(record.stuck) as ErrorData);
     slot.endedAt = record.endedAt;
+    slot.generation = record.generation;
     for (const request of record.pending.values()) this.requests.add(slot, request);
     if (!slot.isActive) this.#world.watchRetention(slot);
   }
@@ -315,16 +354,31 @@ export class Instances {
   }
 
   #settleIn(slot: Slot, process: InstanceProcess): Resident {
-    const actor = spawnInstance(this.#scope, process);
-    slot.resident = { actor, process };
-    this.#residents++;
+    const isLight = slot.isEphemeral && this.#world.options.inspect === undefined;
+    slot.resident = { actor: isLight ? new LightActor(process) : spawnInstance(this.#scope, process), process };
+    if (!slot.isEphemeral) this.#residents++;
     return slot.resident;
   }
 
-  #closed(slot: Slot, status: 'completed' | 'failed' | 'cancelled', at: number): void {
+  #continued(slot: Slot, { input }: Continuation): void {
+    this.requests.removeAll(slot);
+    slot.generation++;
+    slot.isCancelled = false;
+    if (slot.isEphemeral) slot.input = input;
+    this.forgetEphemerals(slot);
+  }
+
+  /** Lets go of the ends of those that nobody can ask for any more: the handles of their parent's body are gone. */
+  forgetEphemerals(slot: Slot): void {
+    for (const child of slot.ephemerals ?? []) if (!child.isActive) this.#world.slots.delete(child.id);
+    slot.ephemerals = null;
+  }
+
+  #closed(slot: Slot, end: InstanceEnd, at: number): void {
     this.requests.removeAll(slot);
     slot.requests = none;
-    slot.status = status;
+    slot.status = end.status;
+    if (slot.isEphemeral) slot.end = end;
     slot.endedAt = at;
     slot.stuck = null;
   }

@@ -4,6 +4,7 @@ import type { EventType, Workflow } from '../runtime/definitions.js';
 import type { Duration } from '../runtime/duration.js';
 import type { Delivery, InputArgs } from '../runtime/effects.js';
 import type { ErrorData } from '../runtime/error-data.js';
+import type { PrimitiveState } from '../runtime/record.js';
 import type { WaitInfo } from './workflow-actor.js';
 
 export type Status = 'running' | 'sleeping' | 'completed' | 'failed' | 'cancelled' | 'stuck';
@@ -20,7 +21,28 @@ export interface InstanceInfo {
   readonly endedAt: number | null;
   readonly error: ErrorData | null;
   readonly exposed: Readonly<Record<string, unknown>>;
+  /** How often it has continued as a new generation (`continueAs`). */
+  readonly generation: number;
+  /** Its live tasks beside the body, and the body where it waits for one of them. */
+  readonly tasks: readonly TaskInfo[];
+  /** Pools, queues, semaphores and latches that hold something, or that somebody waits for. */
+  readonly primitives: readonly PrimitiveInfo[];
 }
+
+/** A task of an instance. */
+export interface TaskInfo {
+  /** `0` is the body. */
+  readonly id: string;
+  /** Of its function, where that has one. */
+  readonly name: string;
+  /** The task that ends only after it; null for the body. */
+  readonly parent: string | null;
+  /** `receive "approval"`, `the end of task 3`, `an item of queue 2`; null while a step or nothing holds it up. */
+  readonly waitsFor: string | null;
+}
+
+/** A pool, queue, semaphore or latch of an instance. */
+export type PrimitiveInfo = PrimitiveState & { readonly id: string };
 
 /** A handle of one instance. Its methods reject with InstanceNotFoundError when there is none of this id. */
 export interface Instance<out O> {

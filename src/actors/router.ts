@@ -8,7 +8,7 @@
 //   T3. What cannot be accepted changes nothing and is told to the sender.
 
 import { DEAD_LETTERS, describeAddress, directAddress, keyedAddress, parseAddress } from '../runtime/addresses.js';
-import type { Encoded } from '../runtime/codec.js';
+import { ByReference, type Carried, unpack } from '../runtime/carried.js';
 import type { Deadline } from '../runtime/deadlines.js';
 import type { Delivery } from '../runtime/effects.js';
 import { Fifo } from '../runtime/fifo.js';
@@ -17,18 +17,9 @@ import { limits } from '../runtime/limits.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
 import { eventText, type MailboxEvent } from '../runtime/mailbox-record.js';
 import type { Instances } from './instances.js';
+import { Mail } from './mail.js';
 import type { Slot } from './slot.js';
 import type { Due, World } from './world.js';
-
-/** An event on its way, checked and encoded. */
-export interface Mail {
-  readonly event: string;
-  readonly payload: Encoded;
-  readonly id: string | undefined;
-  readonly expiryMs: number;
-  /** Sent by a workflow: see T2. */
-  readonly isInner: boolean;
-}
 
 /** Ids are forgotten an hour late, so that many go together. */
 const IDS_PAUSE_MS = 3_600_000;
@@ -61,6 +52,39 @@ export class Router {
     const address = keyedAddress(mail.event, key);
     if (this.#isDuplicate(address, mail)) return { status: 'duplicate' };
     return this.#deliver(address, mail, null);
+  }
+
+  /** Whether what is published at an address now goes to an ephemeral instance, which takes it by reference. */
+  isForEphemeral(address: string): boolean {
+    const { mailboxes } = this.#world;
+    return mailboxes.count(address) === 0 && this.#isEphemeral(mailboxes.firstReceiver(address));
+  }
+
+  /** Keeps an event that was to go by reference and has missed its receiver. */
+  keep(address: string, seq: number): void {
+    const { mailboxes, logger } = this.#world;
+    const event = [...mailboxes.events(address)].find((candidate) => candidate.seq === seq);
+    if (event === undefined || !(event.payload instanceof ByReference) || parseAddress(address).isDirect) return;
+    mailboxes.take(address, seq);
+    try {
+      const mail = new Mail({
+        ...addressed(address),
+        payload: event.payload.value,
+        id: undefined,
+        expiryMs: 0,
+        isInner: true,
+        isVolatile: false,
+      });
+      const kept: MailboxEvent = { ...event, payload: mail.encoded() };
+      this.#world.inCommit(() => {
+        mailboxes.put(address, kept);
+        this.#change(address, `{"p":[${eventText(kept)}]}`, null);
+        this.#world.commit.addPut(address, seq);
+      });
+      this.watchExpiry(address);
+    } catch (error) {
+      logger.log('error', 'An event sent by reference has lost its receiver, and cannot be stored for another one.', { address, error });
+    }
   }
 
   /** Hands events that are on disk to the receivers that wait for them, each in a commit of its own. Returns whether any is left. */
@@ -140,7 +164,9 @@ export class Router {
     if (letter?.origin === undefined || letter.origin === null) return null;
     const { event } = parseAddress(letter.origin);
     const expiryMs = (letter.expiresAt ?? letter.at) - letter.at;
-    const delivery = this.#deliver(letter.origin, { event, payload: letter.payload, id: undefined, expiryMs, isInner: false }, null);
+    const payload = unpack(letter.payload);
+    const mail = new Mail({ event, payload, id: undefined, expiryMs, isInner: false, isVolatile: false });
+    const delivery = this.#deliver(letter.origin, mail, null);
     this.#take(DEAD_LETTERS, [letter]);
     return delivery;
   }
@@ -157,8 +183,7 @@ export class Router {
   removeMailboxes(slot: Slot): void {
     for (const address of slot.mailboxes ?? []) {
       this.#world.mailboxes.unload(address);
-      this.#world.commit.change('mailbox', address, '{"d":1}');
-      this.#world.commit.touchMailbox(address);
+      if (!slot.isEphemeral) this.#change(address, '{"d":1}', null);
     }
   }
 
@@ -185,43 +210,49 @@ export class Router {
       return { status: 'delivered' };
     }
     if (waiting >= limits.mailboxEventsMax) throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
-    const hasReceiver = waiting === 0 && mailboxes.firstReceiver(address) !== undefined;
-    this.#put(address, mail, slot);
-    return { status: hasReceiver ? 'delivered' : 'buffered' };
+    const receiver = waiting === 0 ? mailboxes.firstReceiver(address) : undefined;
+    const isVolatile = slot === null ? mail.isVolatile && this.#isEphemeral(receiver) : slot.isEphemeral;
+    this.#put(address, mail, slot, isVolatile);
+    return { status: receiver === undefined ? 'buffered' : 'delivered' };
+  }
+
+  #isEphemeral(receiver: Receiver | undefined): boolean {
+    return receiver !== undefined && this.#world.slots.get(receiver.instanceId)?.isEphemeral === true;
   }
 
   #handToFirst(address: string, mail: Mail): boolean {
     const { mailboxes } = this.#world;
     for (let receiver = mailboxes.firstReceiver(address); receiver !== undefined; receiver = mailboxes.firstReceiver(address)) {
-      if (this.#hand(receiver, mail.payload)) return true;
+      if (this.#hand(receiver, mail.carried(this.#isEphemeral(receiver)))) return true;
     }
     return false;
   }
 
   /** Gives a payload to a receiver. False when its instance has turned out to be stuck, and is parked no more. */
-  #hand(receiver: Receiver, payload: Encoded): boolean {
+  #hand(receiver: Receiver, payload: Carried): boolean {
     const slot = this.#world.slots.get(receiver.instanceId);
     const request = slot?.requests.get(receiver.requestKey)?.request;
     if (slot === undefined || request === undefined)
       throw new Error(`Receiver ${receiver.requestKey} of instance "${receiver.instanceId}" is parked but not open.`);
-    const text = request.kind === 'receiveAny' ? `[${receiver.source},${payload}]` : payload;
-    return this.#instances.settle(slot, receiver.requestKey, 'ok', text);
+    const carried = request.kind === 'receiveAny' ? withSource(receiver.source, payload) : payload;
+    return this.#instances.settle(slot, receiver.requestKey, 'ok', carried);
   }
 
-  #put(address: string, mail: Mail, slot: Slot | null): void {
+  #put(address: string, mail: Mail, slot: Slot | null, isVolatile: boolean): void {
     const at = this.#world.now;
     const event: MailboxEvent = {
       seq: this.#world.nextSeq(),
       at,
-      payload: mail.payload,
+      payload: mail.carried(isVolatile),
       id: mail.id ?? null,
       expiresAt: slot === null ? at + mail.expiryMs : null,
       origin: null,
     };
     this.#world.mailboxes.put(address, event);
-    const put = `"p":[${eventText(event)}]`;
-    if (mail.id !== undefined) this.#remember(address, mail.id, `${put},`, slot);
-    else this.#change(address, `{${put}}`, slot);
+    const put = event.payload instanceof ByReference ? '' : `"p":[${eventText(event)}]`;
+    if (mail.id !== undefined) this.#remember(address, mail.id, put === '' ? '' : `${put},`, slot);
+    else if (put !== '') this.#change(address, `{${put}}`, slot);
+    else slot?.keepMailbox(address);
     this.#world.commit.addPut(address, event.seq);
     if (slot === null) this.watchExpiry(address);
   }
@@ -251,7 +282,8 @@ export class Router {
   #take(address: string, events: readonly MailboxEvent[]): void {
     for (const event of events) this.#world.mailboxes.take(address, event.seq);
     this.#unwatchExpiry(address, events);
-    this.#change(address, `{"x":[${events.map((event) => event.seq).join(',')}]}`, null);
+    const stored = events.filter((event) => !(event.payload instanceof ByReference));
+    if (stored.length > 0) this.#change(address, `{"x":[${stored.map((event) => event.seq).join(',')}]}`, null);
   }
 
   #bury(address: string, event: MailboxEvent): void {
@@ -268,12 +300,20 @@ export class Router {
   }
 
   #change(address: string, delta: string, slot: Slot | null): void {
+    slot?.keepMailbox(address);
+    if (slot?.isEphemeral === true) return;
     this.#world.commit.change('mailbox', address, delta);
     this.#world.commit.touchMailbox(address);
-    if (slot === null) return;
-    slot.mailboxes ??= new Set();
-    slot.mailboxes.add(address);
   }
+}
+
+function addressed(address: string): { event: string } {
+  return { event: parseAddress(address).event };
+}
+
+/** Of a `receiveAny`: which of its sources it is, and the payload. */
+function withSource(source: number, payload: Carried): Carried {
+  return payload instanceof ByReference ? new ByReference([source, payload.value]) : `[${source},${payload}]`;
 }
 
 /** Events that nobody may ever claim lie at keyed addresses only. */

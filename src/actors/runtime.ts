@@ -1,30 +1,31 @@
 // The runtime as its embedder sees it. It checks and encodes what comes in, asks the supervisor, and decodes what goes out.
 
-import { DEAD_LETTERS, describeAddress } from '../runtime/addresses.js';
-import { decode, encode, revive } from '../runtime/codec.js';
-import { type AnyEvent, type EventDefinition, type EventType, toWorkflowDefinition, type Workflow } from '../runtime/definitions.js';
+import { DEAD_LETTERS, describeAddress, keyedAddress } from '../runtime/addresses.js';
+import { ByReference, type Carried, unpack } from '../runtime/carried.js';
+import { encode, revive } from '../runtime/codec.js';
+import {
+  type AnyEvent,
+  type EventDefinition,
+  type EventType,
+  toWorkflowDefinition,
+  type Workflow,
+  type WorkflowDefinition,
+} from '../runtime/definitions.js';
 import { type Duration, toMs } from '../runtime/duration.js';
 import { type Delivery, eventId, type InputArgs, toEventDefinition } from '../runtime/effects.js';
-import { type ErrorData, encodeError } from '../runtime/error-data.js';
+import { encodeError } from '../runtime/error-data.js';
 import { UnknownEventError } from '../runtime/errors.js';
-import {
-  InstanceConflictError,
-  InstanceEndedError,
-  InstanceNotFoundError,
-  InstanceNotStuckError,
-  InstanceStuckError,
-  RuntimeStoppedError,
-} from '../runtime/instance-errors.js';
+import { InstanceConflictError, RuntimeStoppedError } from '../runtime/instance-errors.js';
 import { assertInstanceId, assertKey } from '../runtime/names.js';
-import type { InstanceRecord, Json } from '../runtime/record.js';
+import type { InstanceRecord } from '../runtime/record.js';
 import { isSameValue } from '../runtime/same-value.js';
-import { type StandardSchemaV1, validate } from '../runtime/schema.js';
-import { CancelledError, WorkflowFailedError } from '../runtime/workflow-errors.js';
+import { validate } from '../runtime/schema.js';
 import { Callbacks } from './callbacks.js';
 import type { Caller } from './commit.js';
-import { toInfo } from './info.js';
+import { Handles } from './handles.js';
+import { toEphemeralInfo, toInfo } from './info.js';
+import { Mail } from './mail.js';
 import type { DeadLetter, Health, Instance, InstanceInfo, Runtime, Status } from './public.js';
-import type { Mail } from './router.js';
 import type { Slot } from './slot.js';
 import { type Supervisor, startSupervisor } from './supervisor.js';
 import type { World, WorldOptions } from './world.js';
@@ -35,12 +36,18 @@ export class RuntimeCore implements Runtime {
   readonly #supervisor: Supervisor;
   readonly #world: World;
   readonly #callbacks: Callbacks;
+  readonly #handles: Handles;
   #stopped: Promise<void> | null = null;
 
   private constructor(options: WorldOptions) {
     this.#supervisor = startSupervisor(options);
     this.#world = this.#supervisor.world;
     this.#callbacks = new Callbacks(this.#supervisor, (run) => this.#ask('answer', 'callback', run));
+    this.#handles = new Handles(this.#supervisor, {
+      ask: (name, id, run) => this.#ask(name, id, run),
+      assertRunning: () => this.#assertRunning(),
+      send: (id, event, payload, options) => this.send(id, event as never, payload as never, options),
+    });
   }
 
   /** Recovers what the opened store has, and runs it. */
@@ -56,27 +63,27 @@ export class RuntimeCore implements Runtime {
     const [raw, options] = args as [unknown, { id?: string }?];
     const id = options?.id === undefined ? this.#world.options.ids.id() : options.id;
     assertInstanceId(id);
-    const what = `the input of workflow "${definition.name}"`;
-    const given = encodeChecked(definition.input, raw, what);
-    const inputText = typeof given === 'string' ? given : await given;
+    const given = validate(definition.input, raw, `the input of workflow "${definition.name}"`);
+    const input = carry(definition, given instanceof Promise ? await given : given);
     const { instances } = this.#supervisor;
+    let slot: Slot | undefined;
     await this.#ask('start', id, () => {
-      const existing = this.#world.slots.get(id);
-      if (existing !== undefined) {
-        this.#assertSameStart(existing, definition.name, inputText);
+      slot = this.#world.slots.get(id);
+      if (slot !== undefined) {
+        this.#assertSameStart(slot, definition.name, input);
         return;
       }
-      const slot = instances.create({ id, workflow: definition, inputText, depth: 0, parent: null });
-      instances.begin(slot, definition, inputText);
+      slot = instances.create({ id, workflow: definition, input, depth: 0, parent: null });
+      instances.begin(slot, definition, input);
     });
-    return this.#handle<O>(id);
+    return this.#handles.handle<O>(id, slot?.isEphemeral === true ? slot : undefined);
   }
 
   instance(id: string): Instance<unknown>;
   instance<O>(id: string, workflow: Workflow<never, O>): Instance<O>;
   instance(id: string): Instance<unknown> {
     assertInstanceId(id);
-    return this.#handle(id);
+    return this.#handles.handle(id);
   }
 
   async send<Raw>(
@@ -86,7 +93,7 @@ export class RuntimeCore implements Runtime {
     options: { id?: string | undefined } = {},
   ): Promise<Delivery> {
     assertInstanceId(instanceId);
-    const mail = await this.#toMail(event, payload, options.id);
+    const mail = await this.#toMail(event, payload, options.id, () => this.#world.slots.get(instanceId)?.isEphemeral === true);
     return this.#deliver('send', instanceId, () => this.#supervisor.router.send(instanceId, mail));
   }
 
@@ -97,7 +104,8 @@ export class RuntimeCore implements Runtime {
     options: { id?: string | undefined } = {},
   ): Promise<Delivery> {
     assertKey(key, 'the key of an event');
-    const mail = await this.#toMail(event, payload, options.id);
+    const { router } = this.#supervisor;
+    const mail = await this.#toMail(event, payload, options.id, (name) => router.isForEphemeral(keyedAddress(name, key)));
     return this.#deliver('publish', key, () => this.#supervisor.router.publish(key, mail));
   }
 
@@ -114,15 +122,18 @@ export class RuntimeCore implements Runtime {
     for (const slot of [...this.#world.slots.values()]) {
       if (filter.workflow !== undefined && slot.workflow !== filter.workflow) continue;
       this.#assertRunning();
-      const record = this.#readForList(slot.id);
-      if (record === undefined) continue;
-      const info = toInfo(record);
+      const record = slot.isEphemeral ? undefined : this.#readForList(slot.id);
+      if (record === undefined && !slot.isEphemeral) continue;
+      const info = record === undefined ? toEphemeralInfo(slot) : toInfo(record);
       if (filter.status === undefined || info.status === filter.status) yield info;
     }
   }
 
   async query(instanceId: string, name: string): Promise<unknown> {
-    const record = await this.#record(instanceId);
+    this.#assertRunning();
+    const slot = this.#handles.slot(instanceId);
+    if (slot.isEphemeral) return slot.resident?.process.execution.exposed?.get(name);
+    const record = await this.#handles.record(instanceId);
     const value = record.exposed.get(name);
     return value === undefined ? undefined : revive(value);
   }
@@ -133,7 +144,7 @@ export class RuntimeCore implements Runtime {
       yield {
         id: String(letter.seq),
         address: describeAddress(letter.origin ?? ''),
-        payload: decode(letter.payload),
+        payload: unpack(letter.payload),
         acceptedAt: letter.at,
       };
     }
@@ -215,18 +226,6 @@ export class RuntimeCore implements Runtime {
     });
   }
 
-  #handle<O>(id: string): Instance<O> {
-    return {
-      id,
-      result: (options = {}) => this.#result<O>(id, options.signal),
-      info: async () => toInfo(await this.#record(id)),
-      send: (event, payload, options) => this.send(id, event, payload, options),
-      cancel: (reason) => this.#cancel(id, reason ?? null),
-      terminate: (reason) => this.#terminate(id, reason ?? null),
-      retry: () => this.#retry(id),
-    };
-  }
-
   /** One record that cannot be read hides no others. */
   #readForList(id: string): InstanceRecord | undefined {
     try {
@@ -240,95 +239,31 @@ export class RuntimeCore implements Runtime {
     }
   }
 
-  async #cancel(id: string, reason: string | null): Promise<void> {
-    await this.#ask('cancel', id, () => {
-      const slot = this.#slot(id);
-      if (slot.status === 'cancelled') return;
-      if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
-      if (!this.#supervisor.instances.cancel(slot, reason)) throw new InstanceStuckError(id, slot.stuck?.message ?? 'unknown');
-    });
-  }
-
-  async #terminate(id: string, reason: string | null): Promise<void> {
-    await this.#ask('terminate', id, () => {
-      const slot = this.#slot(id);
-      if (slot.status === 'cancelled') return;
-      if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
-      this.#supervisor.instances.terminate(slot, new TerminatedError(reason));
-    });
-  }
-
-  async #retry(id: string): Promise<void> {
-    const { instances, consequences } = this.#supervisor;
-    await this.#ask('retry', id, () => {
-      const slot = this.#slot(id);
-      if (slot.stuck === null) throw new InstanceNotStuckError(id, slot.shownStatus);
-      instances.retry(slot);
-      consequences.afterwards(slot);
-    });
-  }
-
-  async #result<O>(id: string, signal: AbortSignal | undefined): Promise<O> {
-    signal?.throwIfAborted();
-    this.#assertRunning();
-    const slot = this.#slot(id);
-    if (!slot.isActive && slot.uncommitted === 0) return this.#endOf<O>(await this.#record(id));
-    return new Promise<O>((resolve, reject) => {
-      const onAbort = (): void => {
-        slot.waiters = slot.waiters?.filter((candidate) => candidate !== waiter) ?? null;
-        reject(signal?.reason as Error);
-      };
-      const waiter = {
-        ended: (status: string, text: string): void => {
-          signal?.removeEventListener('abort', onAbort);
-          if (status === 'completed') resolve(decode(text) as O);
-          else reject(new WorkflowFailedError(id, slot.workflow, decode(text) as ErrorData));
-        },
-        reject: (error: unknown): void => {
-          signal?.removeEventListener('abort', onAbort);
-          reject(error as Error);
-        },
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      slot.waiters ??= [];
-      slot.waiters.push(waiter);
-    });
-  }
-
-  #endOf<O>(record: InstanceRecord): O {
-    if (record.status === 'completed') return revive(record.output) as O;
-    throw new WorkflowFailedError(record.id, record.workflow, revive(record.error) as ErrorData);
-  }
-
-  /** The committed record of an instance, once its beginning is on disk. */
-  async #record(id: string): Promise<InstanceRecord> {
-    this.#assertRunning();
-    const slot = this.#slot(id);
-    if (slot.uncommitted > 0 && this.#world.store.readInstance(id) === undefined)
-      await new Promise<void>((resolve, reject) => this.#world.committer.barrier({ resolve, reject }));
-    const record = this.#world.store.readInstance(id);
-    if (record === undefined) throw new InstanceNotFoundError(id);
-    return record;
-  }
-
-  #slot(id: string): Slot {
-    const slot = this.#world.slots.get(id);
-    if (slot === undefined) throw new InstanceNotFoundError(id);
-    return slot;
-  }
-
-  #assertSameStart(slot: Slot, workflow: string, inputText: string): void {
+  #assertSameStart(slot: Slot, workflow: string, input: Carried): void {
     if (slot.workflow !== workflow) throw new InstanceConflictError(slot.id, 'workflow');
-    const known = slot.inputText === null ? this.#world.store.readInstance(slot.id)?.input : (JSON.parse(slot.inputText) as Json);
-    if (known === undefined || !isSameValue(revive(known), decode(inputText))) throw new InstanceConflictError(slot.id, 'input');
+    const known = slot.input === null ? this.#firstInput(slot) : unpack(slot.input);
+    if (!isSameValue(known, unpack(input))) throw new InstanceConflictError(slot.id, 'input');
   }
 
-  /** Encodes in the call itself (C3): what the caller changes later is not seen. Only an asynchronous schema makes it wait. */
-  #toMail(event: AnyEvent, payload: unknown, id: string | undefined): Mail | Promise<Mail> {
+  #firstInput(slot: Slot): unknown {
+    const record = this.#world.store.readInstance(slot.id);
+    if (record === undefined) throw new InstanceConflictError(slot.id, 'input');
+    return revive(record.firstInput);
+  }
+
+  /**
+   * Encodes in the call itself (C3), unless it goes by reference: what the caller changes later is not seen. Only an
+   * asynchronous schema makes it wait.
+   */
+  #toMail(event: AnyEvent, payload: unknown, id: string | undefined, goesByReference: (event: string) => boolean): Mail | Promise<Mail> {
     const { name, schema, expiryMs } = typeof event === 'string' ? this.#eventByName(event) : toEventDefinition(event);
-    const toMail = (text: string): Mail => ({ event: name, payload: text, id: eventId(id), expiryMs, isInner: false });
-    const text = encodeChecked(schema, payload, `the payload of event "${name}"`);
-    return typeof text === 'string' ? toMail(text) : text.then(toMail);
+    const toMail = (valid: unknown): Mail => {
+      const mail = new Mail({ event: name, payload: valid, id: eventId(id), expiryMs, isInner: false, isVolatile: false });
+      if (!goesByReference(name)) mail.encoded();
+      return mail;
+    };
+    const valid = validate(schema, payload, `the payload of event "${name}"`);
+    return valid instanceof Promise ? valid.then(toMail) : toMail(valid);
   }
 
   #eventByName(name: string): EventDefinition {
@@ -361,17 +296,7 @@ export class RuntimeCore implements Runtime {
   }
 }
 
-/** `terminate()` is a cancellation that runs nothing. */
-class TerminatedError extends CancelledError {
-  override readonly code = 'TERMINATED';
-
-  override get name(): string {
-    return 'CancelledError';
-  }
-}
-
-/** What the schema makes of a value, encoded; at once unless the schema is asynchronous. */
-function encodeChecked(schema: StandardSchemaV1 | undefined, value: unknown, what: string): string | Promise<string> {
-  const checked = validate(schema, value, what);
-  return checked instanceof Promise ? checked.then((result) => encode(result, what)) : encode(checked, what);
+/** An input as its instance gets it. */
+function carry(workflow: WorkflowDefinition, input: unknown): Carried {
+  return workflow.isDurable ? encode(input, `the input of workflow "${workflow.name}"`) : new ByReference(input);
 }

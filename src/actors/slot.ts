@@ -1,15 +1,16 @@
 // A slot: what the supervisor knows of one instance, awake or not. It is ahead of the disk by the commits on their
 // way, and is read anew from the store when one of them fails.
 
-import type { ActorRefFrom } from 'xstate';
+import type { Carried } from '../runtime/carried.js';
 import type { Deadline } from '../runtime/deadlines.js';
 import type { ErrorData } from '../runtime/error-data.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
 import type { InstanceRecord, RecordStatus, Request } from '../runtime/record.js';
 import { SmallMap } from '../runtime/small-map.js';
+import type { InstanceEnd } from '../runtime/turn-delta.js';
 import type { InstanceProcess } from './instance-process.js';
 import type { Attempt } from './step-runner.js';
-import type { WorkflowLogic } from './workflow-actor.js';
+import type { InstanceActor } from './workflow-actor.js';
 import type { Due } from './world.js';
 
 /** A request as the supervisor keeps it, with what is to be undone when it closes. */
@@ -21,15 +22,17 @@ export interface SlotRequest {
 
 /** An awake instance. */
 export interface Resident {
-  readonly actor: ActorRefFrom<WorkflowLogic>;
+  readonly actor: InstanceActor;
   readonly process: InstanceProcess;
 }
 
 /** Somebody who waits for an instance's end. */
 export interface ResultWaiter {
-  ended(status: RecordStatus, text: string): void;
+  ended(status: RecordStatus, carried: Carried): void;
   reject(error: unknown): void;
 }
+
+type SlotHead = Pick<InstanceRecord, 'id' | 'workflow' | 'version' | 'depth' | 'parent' | 'generation' | 'parentGeneration'>;
 
 export class Slot {
   readonly id: string;
@@ -37,8 +40,14 @@ export class Slot {
   readonly version: number;
   readonly depth: number;
   readonly parent: string | null;
+  readonly parentGeneration: number;
+  readonly isEphemeral: boolean;
+  /** How often it has continued. */
+  generation: number;
   status: RecordStatus = 'active';
   stuck: ErrorData | null = null;
+  /** Of an ephemeral one; that of others is in their record. */
+  startedAt = 0;
   endedAt: number | null = null;
   requests = new SmallMap<string, SlotRequest>();
   /** Attempts of its steps that are under way; they outlive a failed write. */
@@ -46,8 +55,14 @@ export class Slot {
   resident: Resident | null = null;
   /** Commits on their way that change it. */
   uncommitted = 0;
-  /** Its encoded input, until that is on disk. */
-  inputText: string | null = null;
+  /** Its input, until that is on disk; that of an ephemeral one as long as it lives. */
+  input: Carried | null = null;
+  /** How an ephemeral one has ended: nothing else knows. */
+  end: InstanceEnd | null = null;
+  /** A cancellation of an ephemeral one that has not begun yet. */
+  cancelAsked: { readonly reason: string | null } | null = null;
+  /** Ephemeral instances that it has started. */
+  ephemerals: Set<Slot> | null = null;
   isCancelled = false;
   /** The `n` part of its first delta, until its first turn. */
   beginText: string | null = null;
@@ -56,12 +71,21 @@ export class Slot {
   /** Addresses of events sent to it, that have a mailbox. */
   mailboxes: Set<string> | null = null;
 
-  constructor(head: Pick<InstanceRecord, 'id' | 'workflow' | 'version' | 'depth' | 'parent'>) {
+  constructor(head: SlotHead, isEphemeral = false) {
     this.id = head.id;
     this.workflow = head.workflow;
     this.version = head.version;
     this.depth = head.depth;
     this.parent = head.parent;
+    this.parentGeneration = head.parentGeneration;
+    this.generation = head.generation;
+    this.isEphemeral = isEphemeral;
+  }
+
+  /** Notes that events sent to it have a mailbox at this address. */
+  keepMailbox(address: string): void {
+    this.mailboxes ??= new Set();
+    this.mailboxes.add(address);
   }
 
   get isActive(): boolean {

@@ -3,6 +3,7 @@
 
 import type { ActorScope } from 'xstate';
 import { directAddress, keyedAddress, sourceAddress } from '../runtime/addresses.js';
+import { textOfCarried } from '../runtime/carried.js';
 import { decode, encode, revive } from '../runtime/codec.js';
 import { type AnyEvent, EventDefinition, type WorkflowDefinition } from '../runtime/definitions.js';
 import type { Delivery } from '../runtime/effects.js';
@@ -58,6 +59,8 @@ export interface StandaloneRecord {
 
 export class StandaloneHost implements InstanceHost, AttemptOwner {
   readonly strict = true;
+  readonly isEphemeral = false;
+  generation = 0;
   readonly #scope: Scope;
   readonly #id: string;
   readonly #ids: Ids;
@@ -197,9 +200,18 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     this.#beginText = null;
     for (const request of delta.dropped) this.#disarm(request);
     const end = delta.end;
-    if (end !== null) this.stop();
+    if (delta.isLast) this.stop();
     else for (const request of delta.added) this.#arm(request);
     this.#scope.self.send({ type: 'rouse.committed', end });
+  }
+
+  beginLater(): void {
+    this.generation++;
+    this.#scope.self.send({ type: 'rouse.begin', at: this.now() });
+  }
+
+  requests(): readonly Request[] {
+    return [...(this.readRecord()?.pending.values() ?? [])];
   }
 
   readRecord(): InstanceRecord | undefined {
@@ -217,7 +229,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
         : (JSON.parse(toBaseDelta(record)) as InstanceDelta);
     const events: [string, string][] = [];
     for (const { address } of this.#mailboxes.addresses())
-      for (const event of this.#mailboxes.events(address)) events.push([address, event.payload]);
+      for (const event of this.#mailboxes.events(address)) events.push([address, textOfCarried(event.payload)]);
     return { id: this.#id, record: base, events };
   }
 
@@ -265,7 +277,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     const request = this.#theProcess.execution.open.get(key);
     if (request === undefined) return;
     this.#disarm(request.data);
-    this.#scope.self.send({ type: 'rouse.settle', at: this.now(), key, status, text });
+    this.#scope.self.send({ type: 'rouse.settle', at: this.now(), key, status, carried: text });
   }
 
   #startStep(request: Request, key: string): void {
@@ -277,19 +289,19 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
       key,
       request: attempt,
       effect,
-      done: (_options, result) => this.#attempted(key, attempt, effect, result),
+      done: (_attempt, result) => this.#attempted(key, attempt, effect, result),
     });
   }
 
   #attempted(key: string, request: Request, effect: EffectOf<'step' | 'activity'>, result: AttemptResult): void {
     if (result.ok) {
-      this.#settle(key, 'ok', result.text);
+      this.#settle(key, 'ok', textOfCarried(result.carried));
       return;
     }
     const failed = request.attempt + 1;
     const delay = nextDelayMs(effect.options, failed, result.error, this.random());
     this.#failed.set(key, failed);
-    if (delay === null) this.#settle(key, 'error', result.text);
+    if (delay === null) this.#settle(key, 'error', textOfCarried(result.carried));
     else
       this.#timers.set(
         key,
@@ -328,7 +340,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     if (event === undefined || receiver === undefined || request === undefined) return;
     this.#mailboxes.take(address, event.seq);
     this.#disarm(request.data);
-    const text = request.data.kind === 'receiveAny' ? `[${receiver.source},${event.payload}]` : event.payload;
+    const text = request.data.kind === 'receiveAny' ? `[${receiver.source},${textOfCarried(event.payload)}]` : event.payload;
     this.#theProcess.settle(this.now(), receiver.requestKey, 'ok', text);
   }
 }

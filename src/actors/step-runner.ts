@@ -1,9 +1,10 @@
 // Runs the attempts of steps: the user's functions, their timeouts and their abort signals. What an attempt comes to
 // is told once; what it says after it was aborted or timed out is dropped.
 
+import { ByReference, type Carried } from '../runtime/carried.js';
 import { decode, encode } from '../runtime/codec.js';
 import { toMs } from '../runtime/duration.js';
-import { type ErrorData, encodeError } from '../runtime/error-data.js';
+import { type ErrorData, encodeError, toErrorData } from '../runtime/error-data.js';
 import type { EffectOf } from '../runtime/operation.js';
 import type { Clock, Timer } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
@@ -11,22 +12,25 @@ import { SmallMap } from '../runtime/small-map.js';
 import type { StepContext } from '../runtime/step-options.js';
 import { CancelledError, TimeoutError } from '../runtime/workflow-errors.js';
 
-/** What an attempt came to: the encoded value, or the error as data. */
+/** What an attempt came to: the value, or the error, that one as data as well. */
 export type AttemptResult =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly error: ErrorData; readonly text: string };
+  | { readonly ok: true; readonly carried: Carried }
+  | { readonly ok: false; readonly error: ErrorData; readonly carried: Carried };
 
 export interface AttemptOptions {
   readonly owner: AttemptOwner;
   readonly key: string;
   readonly request: Request;
   readonly effect: EffectOf<'step' | 'activity'>;
-  readonly done: (options: AttemptOptions, result: AttemptResult) => void;
+  readonly done: (attempt: Attempt, result: AttemptResult) => void;
 }
 
 /** The instance that an attempt belongs to: it knows its own attempts, by the keys of their requests. */
 export interface AttemptOwner {
   readonly id: string;
+  /** Its values go by reference. */
+  readonly isEphemeral: boolean;
+  readonly generation: number;
   attempts: SmallMap<string, Attempt> | null;
 }
 
@@ -64,7 +68,7 @@ export class StepRunner {
     const { owner, key, done } = attempt.options;
     if (owner.attempts?.get(key) !== attempt) return;
     this.#remove(attempt);
-    done(attempt.options, result);
+    done(attempt, result);
   }
 
   /** Tells an attempt through its signal that nobody waits for it any more, and drops its outcome. */
@@ -110,6 +114,7 @@ export class StepRunner {
 export class Attempt implements StepContext {
   readonly options: AttemptOptions;
   readonly #runner: StepRunner;
+  readonly #generation: number;
   /** Its neighbours among all attempts under way. */
   before: Attempt | null = null;
   after: Attempt | null = null;
@@ -120,6 +125,7 @@ export class Attempt implements StepContext {
   constructor(options: AttemptOptions, runner: StepRunner) {
     this.options = options;
     this.#runner = runner;
+    this.#generation = options.owner.generation;
   }
 
   get signal(): AbortSignal {
@@ -135,7 +141,8 @@ export class Attempt implements StepContext {
   }
 
   get idempotencyKey(): string {
-    return `${this.options.owner.id}/${this.options.key}`;
+    const { owner, key } = this.options;
+    return this.#generation === 0 ? `${owner.id}/${key}` : `${owner.id}/${this.#generation}/${key}`;
   }
 
   get instanceId(): string {
@@ -147,7 +154,7 @@ export class Attempt implements StepContext {
     const limit = effect.options?.timeout;
     if (limit !== undefined) this.#startTimer(clock, toMs(limit));
     try {
-      const result = effect.run(this, request.args === null ? undefined : decode(request.args));
+      const result = effect.run(this, request.args === null ? effect.given : decode(request.args));
       if (isThenable(result))
         result.then(
           (value) => this.#succeed(value),
@@ -167,21 +174,25 @@ export class Attempt implements StepContext {
 
   #succeed(value: unknown): void {
     this.#timer?.cancel();
-    const { effect } = this.options;
-    let text: string;
+    const { effect, owner } = this.options;
+    let carried: Carried;
     try {
-      text = encode(value, `the result of ${effect.kind} "${effect.name}"`);
+      carried = owner.isEphemeral ? new ByReference(value) : encode(value, `the result of ${effect.kind} "${effect.name}"`);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    this.#runner.ended(this, { ok: true, text });
+    this.#runner.ended(this, { ok: true, carried });
   }
 
   #fail(error: unknown): void {
     this.#timer?.cancel();
+    if (this.options.owner.isEphemeral) {
+      this.#runner.ended(this, { ok: false, error: toErrorData(error), carried: new ByReference(error) });
+      return;
+    }
     const text = encodeError(error);
-    this.#runner.ended(this, { ok: false, error: decode(text) as ErrorData, text });
+    this.#runner.ended(this, { ok: false, error: decode(text) as ErrorData, carried: text });
   }
 
   #startTimer(clock: Clock, ms: number): void {

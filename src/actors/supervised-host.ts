@@ -1,5 +1,6 @@
 // The host of an instance under the supervisor: its turns go into the commit that is being made.
 
+import { ByReference } from '../runtime/carried.js';
 import { encode } from '../runtime/codec.js';
 import { EventDefinition, toWorkflowDefinition } from '../runtime/definitions.js';
 import type { Delivery } from '../runtime/effects.js';
@@ -10,23 +11,26 @@ import { limits } from '../runtime/limits.js';
 import { assertInstanceId } from '../runtime/names.js';
 import type { EffectOf } from '../runtime/operation.js';
 import type { LogLevel } from '../runtime/ports.js';
-import { type InstanceDelta, type InstanceRecord, toBaseDelta } from '../runtime/record.js';
+import { type InstanceDelta, type InstanceRecord, type Request, toBaseDelta } from '../runtime/record.js';
 import { validateSync } from '../runtime/schema.js';
 import type { TurnDelta } from '../runtime/turn-delta.js';
 import { type ForgottenYieldError, LimitError } from '../runtime/workflow-errors.js';
 import { type InstanceHost, locateForgotten } from './instance-process.js';
 import type { Instances } from './instances.js';
-import type { Mail, Router } from './router.js';
+import { Mail } from './mail.js';
+import type { Router } from './router.js';
 import type { Slot } from './slot.js';
 import type { World } from './world.js';
 
 export class SupervisedHost implements InstanceHost {
+  readonly isEphemeral: boolean;
   readonly #slot: Slot;
   readonly #world: World;
   readonly #instances: Instances;
   readonly #router: Router;
 
   constructor(slot: Slot, world: World, instances: Instances, router: Router) {
+    this.isEphemeral = slot.isEphemeral;
     this.#slot = slot;
     this.#world = world;
     this.#instances = instances;
@@ -45,9 +49,10 @@ export class SupervisedHost implements InstanceHost {
     return this.#world.options.ids.uuid();
   }
 
-  /** The token says whose it is, so that a used one can be told from one that never was. */
+  /** The token says whose it is, and of which generation, so that a used one can be told from one that never was. */
   token(): string {
-    return `${this.#world.options.ids.token()}.${encodeURIComponent(this.#slot.id)}`;
+    const { id, generation } = this.#slot;
+    return `${this.#world.options.ids.token()}${generation === 0 ? '' : `~${generation}`}.${encodeURIComponent(id)}`;
   }
 
   nextSeq(): number {
@@ -55,11 +60,11 @@ export class SupervisedHost implements InstanceHost {
   }
 
   send(effect: EffectOf<'send'>): Delivery {
-    return this.#router.send(effect.instanceId, toMail(effect));
+    return this.#router.send(effect.instanceId, this.#toMail(effect));
   }
 
   publish(effect: EffectOf<'publish'>): Delivery {
-    return this.#router.publish(effect.key, toMail(effect));
+    return this.#router.publish(effect.key, this.#toMail(effect));
   }
 
   startChild(effect: EffectOf<'startChild'>): string {
@@ -75,11 +80,12 @@ export class SupervisedHost implements InstanceHost {
       );
     }
     const what = `the input of workflow "${workflow.name}"`;
-    const inputText = encode(validateSync(workflow.input, effect.input, what), what);
+    const valid = validateSync(workflow.input, effect.input, what);
+    const input = workflow.isDurable ? encode(valid, what) : new ByReference(valid);
     const id = effect.id ?? this.#world.options.ids.id();
     assertInstanceId(id);
     if (this.#world.slots.has(id)) throw new InstanceConflictError(id, 'workflow');
-    this.#instances.bear(this.#instances.create({ id, workflow, inputText, depth, parent: this.#slot.id }));
+    this.#instances.bear(this.#instances.create({ id, workflow, input, depth, parent: this.#slot }));
     return id;
   }
 
@@ -87,10 +93,16 @@ export class SupervisedHost implements InstanceHost {
   cancelChild(instanceId: string): void {
     const child = this.#world.slots.get(instanceId);
     if (child === undefined || !child.isActive) return;
-    const { commit, now } = this.#world;
-    commit.change('instance', instanceId, `{"t":${now},"c":["its caller waits no more"]}`);
-    commit.touchSlot(child);
-    commit.addCancel(child);
+    this.#instances.noteCancel(child, 'its caller waits no more');
+  }
+
+  beginLater(): void {
+    this.#world.commit.addBorn(this.#slot);
+  }
+
+  requests(): readonly Request[] {
+    if (this.isEphemeral) return [...this.#slot.requests.values()].map((entry) => entry.request);
+    return [...(this.readRecord()?.pending.values() ?? [])];
   }
 
   locateForgotten(execution: Execution, task: number): string | null {
@@ -113,6 +125,7 @@ export class SupervisedHost implements InstanceHost {
   }
 
   readRecord(): InstanceRecord | undefined {
+    if (this.isEphemeral) return undefined;
     return this.#world.store.readInstance(this.#slot.id);
   }
 
@@ -120,11 +133,11 @@ export class SupervisedHost implements InstanceHost {
     const record = this.readRecord();
     return { id: this.#slot.id, record: record === undefined ? null : (JSON.parse(toBaseDelta(record)) as InstanceDelta), events: [] };
   }
-}
 
-function toMail(effect: EffectOf<'send' | 'publish'>): Mail {
-  if (!(effect.event instanceof EventDefinition)) throw new UnknownEventError(effect.name);
-  const { name, schema, expiryMs } = effect.event;
-  const what = `the payload of event "${name}"`;
-  return { event: name, payload: encode(validateSync(schema, effect.payload, what), what), id: effect.id, expiryMs, isInner: true };
+  #toMail(effect: EffectOf<'send' | 'publish'>): Mail {
+    if (!(effect.event instanceof EventDefinition)) throw new UnknownEventError(effect.name);
+    const { name, schema, expiryMs } = effect.event;
+    const payload = validateSync(schema, effect.payload, `the payload of event "${name}"`);
+    return new Mail({ event: name, payload, id: effect.id, expiryMs, isInner: true, isVolatile: this.isEphemeral });
+  }
 }

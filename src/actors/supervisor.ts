@@ -30,6 +30,7 @@ type Scope = ActorScope<Snapshot<unknown>, EventObject>;
 
 /** Meetings and deadlines handled in one message before others get their turn. */
 const BUDGET = 200;
+const UNWRITTEN_BUDGET = 2_000;
 const PAUSE_FIRST_MS = 1_000;
 const PAUSE_LAST_MS = 30_000;
 
@@ -123,7 +124,19 @@ export class Supervisor {
         this.#timerAt = Infinity;
         break;
     }
+    this.#followUnwritten();
     this.#tick(BUDGET);
+  }
+
+  /** What follows from turns that had nothing to write follows at once, up to a bound that lets others run. */
+  #followUnwritten(): void {
+    const { unwritten } = this.world;
+    for (let left = UNWRITTEN_BUDGET; left > 0; left--) {
+      const commit = unwritten.first;
+      if (commit === undefined) return;
+      unwritten.removeFirst();
+      this.consequences.durable(commit);
+    }
   }
 
   /** Nothing is under way: no step, no commit, no meeting. */
@@ -132,6 +145,7 @@ export class Supervisor {
     return (
       world.runner.size === 0 &&
       world.committer.isIdle &&
+      world.unwritten.size === 0 &&
       world.meetings.length === 0 &&
       world.endedChildren.length === 0 &&
       this.#redo.length === 0 &&
@@ -316,7 +330,12 @@ export class Supervisor {
 
   #setTimer(now: number): void {
     const { world } = this;
-    const hasLeft = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
+    const hasLeft =
+      world.unwritten.size > 0 ||
+      world.meetings.length > 0 ||
+      world.endedChildren.length > 0 ||
+      this.#redo.length > 0 ||
+      this.#resume.size > 0;
     const work = hasLeft ? now : Math.min(world.deadlines.nextDueAt() ?? Infinity, this.router.nextForgettingAt ?? Infinity);
     const at = Math.min(this.#pause === null ? work : Infinity, this.instances.nextPassivationAt ?? Infinity);
     if (at === this.#timerAt) return;

@@ -8,6 +8,7 @@ import type { InspectionEvent, Observer } from 'xstate';
 import { DeadlineHeap } from '../runtime/deadlines.js';
 import type { EventDefinition, WorkflowDefinition } from '../runtime/definitions.js';
 import { UnknownWorkflowError } from '../runtime/errors.js';
+import { Fifo } from '../runtime/fifo.js';
 import { limits } from '../runtime/limits.js';
 import { MailboxMap } from '../runtime/mailbox-map.js';
 import { workflowId } from '../runtime/options.js';
@@ -58,6 +59,8 @@ export class World {
   meetings: string[] = [];
   /** Children that have ended while somebody waits for them. */
   endedChildren: string[] = [];
+  /** Commits of ephemeral instances that have nothing to write: what follows from them is to be done. */
+  readonly unwritten = new Fifo<PendingCommit>();
   isStopping = false;
   #commit: PendingCommit | null = null;
   #committer: Committer | null = null;
@@ -123,11 +126,16 @@ export class World {
       run();
     } finally {
       this.#commit = outer;
-      if (outer === null && commit.changes.length > 0) this.committer.add(commit);
+      if (outer === null) this.#sendOff(commit);
     }
     if (caller === undefined) return;
-    if (commit.changes.length > 0) commit.addCaller(caller);
+    if (commit.changes.length > 0 || commit.hasConsequences) commit.addCaller(caller);
     else this.committer.barrier(caller);
+  }
+
+  #sendOff(commit: PendingCommit): void {
+    if (commit.changes.length > 0) this.committer.add(commit);
+    else if (commit.hasConsequences) this.unwritten.add(commit);
   }
 
   /** Ends an instance's time of being readable when its retention is over. */

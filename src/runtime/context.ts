@@ -14,6 +14,8 @@ export interface MadeOperation {
 
 export interface TaskContext {
   readonly instanceId: string;
+  /** Whether its values go by reference. */
+  readonly isEphemeral: boolean;
   /** How the task is called in messages. */
   readonly title: string;
   /** Operations made by this task and not run yet. */

@@ -2,6 +2,7 @@
 
 import { type Duration, toMs } from './duration.js';
 import { DefinitionError } from './errors.js';
+import { describeValue } from './found.js';
 import { limits } from './limits.js';
 import { assertName } from './names.js';
 import type { Operation } from './operation.js';
@@ -54,12 +55,14 @@ export class WorkflowDefinition implements AnyWorkflow {
   readonly body: (input: unknown) => Operation<unknown>;
   readonly input: StandardSchemaV1 | undefined;
   readonly output: StandardSchemaV1 | undefined;
+  readonly isDurable: boolean;
 
   constructor(options: WorkflowOptions, body: (input: unknown) => Operation<unknown>) {
     this.name = options.name;
     this.version = options.version ?? 1;
     this.input = options.input;
     this.output = options.output;
+    this.isDurable = options.durable ?? true;
     this.body = body;
     Object.freeze(this);
   }
@@ -88,6 +91,7 @@ interface WorkflowOptions {
   version?: number | undefined;
   input?: StandardSchemaV1 | undefined;
   output?: StandardSchemaV1 | undefined;
+  durable?: boolean | undefined;
 }
 
 /**
@@ -98,6 +102,9 @@ interface WorkflowOptions {
  * With a schema (Standard Schema: zod, valibot, arktype, ...) for `input` or `output`, a starter passes the
  * schema's input type and the body gets its output type; what is stored is what the schema gave.
  *
+ * With `durable: false` instances are ephemeral, green threads of this process: nothing of them is written, their values
+ * go by reference and may be anything, and they end with the process.
+ *
  * @throws DefinitionError for an ill-formed name, version, schema or an async body
  * @example
  * export const greet = workflow('greet', function* (name: string) {
@@ -107,19 +114,37 @@ interface WorkflowOptions {
  */
 export function workflow<I = void, O = unknown>(name: string, body: (input: I) => Operation<O>): Workflow<I, O>;
 export function workflow<Raw, I, OIn, O>(
-  options: { name: string; version?: number | undefined; input: StandardSchemaV1<Raw, I>; output: StandardSchemaV1<OIn, O> },
+  options: {
+    name: string;
+    version?: number | undefined;
+    durable?: boolean | undefined;
+    input: StandardSchemaV1<Raw, I>;
+    output: StandardSchemaV1<OIn, O>;
+  },
   body: (input: NoInfer<I>) => Operation<NoInfer<OIn>>,
 ): Workflow<Raw, O>;
 export function workflow<Raw, I, O>(
-  options: { name: string; version?: number | undefined; input: StandardSchemaV1<Raw, I>; output?: undefined },
+  options: {
+    name: string;
+    version?: number | undefined;
+    durable?: boolean | undefined;
+    input: StandardSchemaV1<Raw, I>;
+    output?: undefined;
+  },
   body: (input: NoInfer<I>) => Operation<O>,
 ): Workflow<Raw, O>;
 export function workflow<I, OIn, O>(
-  options: { name: string; version?: number | undefined; input?: undefined; output: StandardSchemaV1<OIn, O> },
+  options: {
+    name: string;
+    version?: number | undefined;
+    durable?: boolean | undefined;
+    input?: undefined;
+    output: StandardSchemaV1<OIn, O>;
+  },
   body: (input: I) => Operation<NoInfer<OIn>>,
 ): Workflow<I, O>;
 export function workflow<I, O>(
-  options: { name: string; version?: number | undefined; input?: undefined; output?: undefined },
+  options: { name: string; version?: number | undefined; durable?: boolean | undefined; input?: undefined; output?: undefined },
   body: (input: I) => Operation<O>,
 ): Workflow<I, O>;
 export function workflow(nameOrOptions: string | WorkflowOptions, body: (input: never) => Operation<unknown>): AnyWorkflow {
@@ -130,6 +155,8 @@ export function workflow(nameOrOptions: string | WorkflowOptions, body: (input: 
   if (!Number.isSafeInteger(version) || version < 1) {
     throw new DefinitionError(`The version of workflow "${options.name}" is ${String(version)}; it must be a whole number from 1.`);
   }
+  if (options.durable !== undefined && typeof options.durable !== 'boolean')
+    throw new DefinitionError(`durable of workflow "${options.name}" is ${describeValue(options.durable)}; it must be true or false.`);
   assertSchema(options.input, `input of workflow "${options.name}"`);
   assertSchema(options.output, `output of workflow "${options.name}"`);
   assertBody(options.name, body);

@@ -1,5 +1,6 @@
 // The parts of an execution that need none of its state: what an effect's request is, and what its outcome means.
 
+import { ByReference } from './carried.js';
 import { revive } from './codec.js';
 import { type ErrorData, fromErrorData } from './error-data.js';
 import type { SettleStatus } from './execution.js';
@@ -22,10 +23,10 @@ export function* runCompensations(stack: (() => Operation<unknown>)[], cause: un
   throw failures.length === 0 ? cause : new CompensationError(failures, { cause });
 }
 
-export function toOutcome(body: EffectBody, status: SettleStatus, stored: Json): Outcome {
-  if (status === 'error') return fail(fromErrorData(revive(stored) as ErrorData));
+export function toOutcome(body: EffectBody, status: SettleStatus, stored: Json | ByReference): Outcome {
+  if (status === 'error') return fail(stored instanceof ByReference ? stored.value : fromErrorData(revive(stored) as ErrorData));
   if (status === 'ok') {
-    const value = body.kind === 'receiveAny' ? reviveReceived(stored) : revive(stored);
+    const value = stored instanceof ByReference ? stored.value : body.kind === 'receiveAny' ? reviveReceived(stored) : revive(stored);
     return succeed(body.finish === undefined ? value : body.finish(value));
   }
   if (body.kind === 'sleep') return succeed(undefined);

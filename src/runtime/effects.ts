@@ -1,6 +1,7 @@
 // The operations of single effects: what a workflow asks of the world, of the clock and of other instances.
 
 import { encode } from './codec.js';
+import { stepping } from './context.js';
 import {
   type AnyEvent,
   type AnyWorkflow,
@@ -70,6 +71,8 @@ export function activity<A, T>(
   return (...[args, own]: Args<A>) => {
     if (own !== undefined) assertStepOptions(own, `activity "${name}"`);
     const merged = own === undefined ? options : { ...options, ...own };
+    if (stepping.task?.isEphemeral === true)
+      return effectOperation<T>({ kind: 'activity', name, args: null, given: args, run, options: merged });
     const encoded = args === undefined ? null : encode(args, `the arguments of activity "${name}"`);
     return effectOperation<T>({ kind: 'activity', name, args: encoded, run, options: merged });
   };
@@ -234,6 +237,23 @@ export function instanceId(): Operation<string> {
 export function expose(name: string, value: unknown): Operation<void> {
   assertName(name, 'the name of an exposed value');
   return effectOperation<void>({ kind: 'expose', name, value, finish: () => undefined });
+}
+
+/**
+ * Ends the body as `return` does, and begins it anew with this input, as the next generation of the same instance: with
+ * an empty journal, so that a loop may go on for ever. `finally` blocks run, and tasks are waited for; the instance's
+ * mailboxes and children stay, what was noted by `compensate` is forgotten. What is exposed stays, or not.
+ *
+ * @throws AuthoringError outside the body, ValidationError, UnstorableValueError
+ * @example
+ * const ticker = workflow('ticker', function* (at: number) {
+ *   yield* sleepUntil(at);
+ *   yield* collect();
+ *   return yield* continueAs(at + 60_000);
+ * });
+ */
+export function continueAs(input: unknown, options: { keepExposed?: Optional<boolean> } = {}): Operation<never> {
+  return effectOperation<never>({ kind: 'continueAs', name: 'continueAs', input, keepExposed: options.keepExposed ?? true });
 }
 
 /**

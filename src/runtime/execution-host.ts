@@ -9,6 +9,8 @@ import type { ForgottenYieldError } from './workflow-errors.js';
 export interface ExecutionHost {
   /** Whether an authoring mistake that can be survived fails the instance. */
   readonly strict: boolean;
+  /** Whether nothing of the instance is written, and its values go by reference. */
+  readonly isEphemeral: boolean;
   random(): number;
   uuid(): string;
   /** A new callback token of this instance. */

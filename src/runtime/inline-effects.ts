@@ -16,16 +16,22 @@ export function isInline(body: EffectBody): body is InlineEffect {
 
 /** The answer, and its text for the journal. A refusal is an answer too, the same in every replay. */
 export function answerInline(execution: Execution, body: InlineEffect): { outcome: Outcome; text: Encoded } {
+  const { ok, value } = answer(execution, body);
+  if (ok) return { outcome: succeed(value), text: value === undefined ? 'null' : JSON.stringify(value) };
+  const text = encodeError(value);
+  return { outcome: fail(fromErrorData(decode(text) as ErrorData)), text };
+}
+
+/** The answer of an ephemeral instance, which goes by reference. */
+export function answer(execution: Execution, body: InlineEffect): Outcome {
   try {
-    const value = answer(execution, body);
-    return { outcome: succeed(value), text: value === undefined ? 'null' : JSON.stringify(value) };
+    return succeed(answerTo(execution, body));
   } catch (error) {
-    const text = encodeError(error);
-    return { outcome: fail(fromErrorData(decode(text) as ErrorData)), text };
+    return fail(error);
   }
 }
 
-function answer(execution: Execution, body: InlineEffect): unknown {
+function answerTo(execution: Execution, body: InlineEffect): unknown {
   const { host } = execution;
   switch (body.kind) {
     case 'now':
@@ -35,7 +41,10 @@ function answer(execution: Execution, body: InlineEffect): unknown {
     case 'uuid':
       return host.uuid();
     case 'expose':
-      execution.delta.expose(body.name, encode(body.value, `the exposed value "${body.name}"`));
+      if (execution.isEphemeral) {
+        execution.exposed ??= new Map();
+        execution.exposed.set(body.name, body.value);
+      } else execution.delta.expose(body.name, encode(body.value, `the exposed value "${body.name}"`));
       return undefined;
     case 'send':
       return host.send(body);

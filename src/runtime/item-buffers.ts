@@ -42,8 +42,15 @@ class FifoBuffer implements ItemBuffer {
     return first;
   }
 
+  /** Before it stand only items that were put back as well, and had come before it. */
   putBack(item: Item): void {
+    const before: Item[] = [];
+    for (let { first } = this.#items; first !== undefined && first.seq < item.seq; { first } = this.#items) {
+      before.push(first);
+      this.#items.removeFirst();
+    }
     this.#items.addFirst(item);
+    for (let last = before.pop(); last !== undefined; last = before.pop()) this.#items.addFirst(last);
   }
 }
 

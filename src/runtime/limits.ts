@@ -17,6 +17,8 @@ export const limits = {
   keyLengthMax: 1_024,
   /** Outcomes recorded for one instance. */
   journalEntriesMax: 100_000,
+  /** Outcomes from which on an instance is warned of its journal's length. */
+  journalEntriesWarned: 80_000,
   /** Events that wait at one address. */
   mailboxEventsMax: 10_000,
   /** Caller-supplied event ids remembered per address. */

@@ -25,8 +25,8 @@ export interface Receiver {
 class Mailbox {
   readonly events = new LinkedMap<number, MailboxEvent>();
   readonly seen = new Map<string, number>();
-  /** Events up to this seq are on disk, and may be handed on. */
-  durableUpTo = 0;
+  /** Events that are on their way to the disk, and may not be handed on yet. */
+  underWay: Set<number> | null = null;
 }
 
 /** The receivers at one address, by how long they have slept. */
@@ -87,10 +87,7 @@ export class MailboxMap {
   /** Takes over what a store has of a mailbox; all of it is on disk. */
   load(record: MailboxRecord): void {
     const mailbox = new Mailbox();
-    for (const [seq, event] of record.events) {
-      mailbox.events.add(seq, event);
-      mailbox.durableUpTo = seq;
-    }
+    for (const [seq, event] of record.events) mailbox.events.add(seq, event);
     for (const [id, at] of record.seen) mailbox.seen.set(id, at);
     this.unload(record.address);
     this.#mailboxes.set(record.address, mailbox);
@@ -141,7 +138,7 @@ export class MailboxMap {
     const mailbox = this.#mailboxes.get(address);
     const event = mailbox?.events.first;
     if (mailbox === undefined || event === undefined) return undefined;
-    return options.durable && event.seq > mailbox.durableUpTo ? undefined : event;
+    return options.durable && mailbox.underWay?.has(event.seq) === true ? undefined : event;
   }
 
   events(address: string): Iterable<MailboxEvent> {
@@ -153,7 +150,10 @@ export class MailboxMap {
   }
 
   put(address: string, event: MailboxEvent): void {
-    this.#at(address).events.add(event.seq, event);
+    const mailbox = this.#at(address);
+    mailbox.events.add(event.seq, event);
+    mailbox.underWay ??= new Set();
+    mailbox.underWay.add(event.seq);
     this.#bufferedCount++;
   }
 
@@ -162,13 +162,14 @@ export class MailboxMap {
     const mailbox = this.#mailboxes.get(address);
     if (mailbox?.events.delete(seq) !== true) return;
     this.#bufferedCount--;
+    mailbox.underWay?.delete(seq);
     if (mailbox.events.size === 0 && mailbox.seen.size === 0) this.#mailboxes.delete(address);
   }
 
-  /** Notes that events up to this one are on disk. */
+  /** Notes that an event is on disk, or need not be. */
   setDurable(address: string, seq: number): void {
     const mailbox = this.#mailboxes.get(address);
-    if (mailbox !== undefined && seq > mailbox.durableUpTo) mailbox.durableUpTo = seq;
+    if (mailbox?.underWay?.delete(seq) === true && mailbox.underWay.size === 0) mailbox.underWay = null;
   }
 
   hasSeen(address: string, id: string, now: number): boolean {

@@ -8,14 +8,15 @@
 //   f    ids forgotten
 //   d    1: the row is removed
 
-import type { Encoded } from './codec.js';
+import { type Carried, textOfCarried } from './carried.js';
 import type { Json } from './record.js';
 
 export interface MailboxEvent {
   /** Over all mailboxes, the order in which events were accepted. */
   readonly seq: number;
   readonly at: number;
-  readonly payload: Encoded;
+  /** Encoded, but where it is an ephemeral instance's. */
+  readonly payload: Carried;
   /** The id its sender gave it, for deduplication. */
   readonly id: string | null;
   readonly expiresAt: number | null;
@@ -64,7 +65,7 @@ export function toMailboxBase(record: MailboxRecord): string {
 /** An event as it stands in a delta. */
 export function eventText(event: MailboxEvent): string {
   const rest = JSON.stringify([event.id ?? 0, event.expiresAt ?? 0, event.origin ?? 0]);
-  return `[${event.seq},${event.at},${event.payload},${rest.slice(1)}`;
+  return `[${event.seq},${event.at},${textOfCarried(event.payload)},${rest.slice(1)}`;
 }
 
 function toEvent(item: Json[]): MailboxEvent {

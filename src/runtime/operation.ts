@@ -42,7 +42,14 @@ interface Common {
 
 export type EffectBody = Common &
   (
-    | { readonly kind: 'step' | 'activity'; readonly args: string | null; readonly run: StepRun; readonly options: StepOptions | undefined }
+    | {
+        readonly kind: 'step' | 'activity';
+        /** Encoded; those of an ephemeral instance go by reference, as `given`. */
+        readonly args: string | null;
+        readonly given?: unknown;
+        readonly run: StepRun;
+        readonly options: StepOptions | undefined;
+      }
     | { readonly kind: 'receive' | 'receiveAny'; readonly sources: readonly EventSource[]; readonly timeoutMs: number | null }
     | { readonly kind: 'sleep'; readonly ms: number | null; readonly until: number | null }
     | { readonly kind: 'callback'; readonly timeoutMs: number | null; readonly submit: (token: string, context: StepContext) => unknown }
@@ -65,6 +72,7 @@ export type EffectBody = Common &
     | { readonly kind: 'now' | 'random' | 'uuid' | 'instanceId' }
     | { readonly kind: 'expose'; readonly value: unknown }
     | { readonly kind: 'compensate'; readonly undo: () => Operation<unknown> }
+    | { readonly kind: 'continueAs'; readonly input: unknown; readonly keepExposed: boolean }
     | { readonly kind: 'spawn'; readonly body: () => Operation<unknown> }
     | { readonly kind: 'join' | 'cancelTask'; readonly task: TaskNode; readonly owner: object; readonly reason?: string | undefined }
     | { readonly kind: 'create'; readonly make: (owner: Execution) => Primitive }

@@ -163,10 +163,13 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
     const { scheduler } = this.owner;
     let answer: Outcome | null = null;
     const take = (): TaskNode | null => {
+      // The spawner goes on before its task begins, as after a spawn that did not have to wait.
+      const hasWaited = spawner.state === 'waiting';
+      if (hasWaited) scheduler.wake(spawner, succeed(undefined));
       const full = scheduler.refuseMore(1);
       const spawned = full === null ? scheduler.spawn(body, spawner, null, body.name) : null;
       answer = spawned === null ? fail(full) : succeed(makeTask(this.owner, spawned));
-      if (spawner.state === 'waiting') scheduler.wake(spawner, answer);
+      if (hasWaited) spawner.resume = answer;
       return spawned;
     };
     const place = this.request(spawner, { take });

@@ -22,7 +22,7 @@ export abstract class Primitive {
 
   constructor(owner: Execution) {
     this.owner = owner;
-    this.id = ++owner.primitivesMade;
+    this.id = ++owner.sharing.primitivesMade;
   }
 
   /** For messages: `queue 2`. */
@@ -37,7 +37,7 @@ export abstract class Primitive {
   protected changed(): void {
     if (this.isChanged) return;
     this.isChanged = true;
-    this.owner.changedPrimitives.push(this);
+    this.owner.sharing.changedPrimitive(this);
   }
 
   /** An operation on it, refused in any other instance. */

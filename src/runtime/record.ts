@@ -3,13 +3,17 @@
 //
 // A delta is JSON, with short keys because every turn writes one:
 //   t    when the turn ran, in milliseconds
-//   n    the beginning: [workflow, version, input, depth, parent id or 0]
+//   n    the beginning: [workflow, version, input, depth, parent id or 0], followed, where they are not 0, by
+//        [generation, the parent's generation, when this generation began]
+//   i    the input of the first generation, in the base of a later one only
 //   j    journal entries added: [task, pos, status, value] for the outcome of a pending request, whose description
 //        is then taken from that request; followed by [kind, name, key, at] where there is no such request
 //   p    requests made: [task, pos, kind, name, seq, details]
 //   x    requests given up without an outcome: [task, pos]
 //   u    requests changed (attempts, interruptions): [task, pos, details]
 //   e    values exposed, by name
+//   g    tasks and what they share, as far as it changed, by id: t [parent, name, wait or 0], p their state
+//   y    the end of a generation: [input of the next, 1 when it keeps what is exposed]
 //   z    the end: [status, output or error]
 //   s    stuck: the error, or 0 when it is so no more
 //   c    a cancellation asked for by another instance, not applied yet: [reason or null]
@@ -21,6 +25,7 @@
 //   R2. Folding a record's base gives the record; folding its head gives the record without journal and values.
 
 import { DecodeError } from './errors.js';
+import { fromRequest, type RequestDetails, toRequest } from './request-text.js';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -72,6 +77,15 @@ export interface Entry {
   readonly at: number;
 }
 
+/** A task: the one it belongs to, the name of its function, and the task or primitive that it waits for. */
+export type TaskState = readonly [parent: number, name: string, waitsFor: string | 0];
+
+/** Changes of tasks and primitives; without a state they are gone. */
+export interface SharedDelta {
+  readonly t: [id: number, state?: TaskState][];
+  readonly p: [id: number, state?: PrimitiveState][];
+}
+
 /** A pool, queue, semaphore or latch as plain data. */
 export type PrimitiveState =
   | { readonly kind: 'pool'; readonly size: number; readonly running: number; readonly waiting: number }
@@ -95,10 +109,17 @@ export interface InstanceRecord {
   workflow: string;
   version: number;
   input: Json;
+  /** Of the first generation. */
+  firstInput: Json;
   /** How many instances called this one, one through the other. */
   depth: number;
   parent: string | null;
+  /** How often it has continued with a new journal, and the parent had when it called. */
+  generation: number;
+  parentGeneration: number;
   startedAt: number;
+  /** When this generation began. */
+  begunAt: number;
   endedAt: number | null;
   status: RecordStatus;
   output: Json;
@@ -113,6 +134,8 @@ export interface InstanceRecord {
   /** Callback tokens whose wait is over. */
   tokens: Set<string>;
   pending: Map<string, Request>;
+  tasks: Map<number, TaskState>;
+  primitives: Map<number, PrimitiveState>;
 }
 
 export type InstanceDelta = { [key: string]: Json };
@@ -130,6 +153,7 @@ export function applyDelta(id: string, record: InstanceRecord | undefined, delta
   if (delta.d === 1) return undefined;
   const at = delta.t as number;
   const target = record ?? beginRecord(id, delta.n as Json[], at);
+  if (delta.i !== undefined) target.firstInput = delta.i;
   for (const entry of list(delta.j)) applyEntry(target, entry as Json[], at);
   for (const item of list(delta.p)) {
     const request = toRequest(item as Json[], at);
@@ -139,8 +163,10 @@ export function applyDelta(id: string, record: InstanceRecord | undefined, delta
   for (const item of list(delta.u)) updateRequest(target, item as Json[]);
   for (const token of list(delta.k)) target.tokens.add(token as string);
   if (delta.e !== undefined) for (const [name, value] of Object.entries(delta.e as object)) target.exposed.set(name, value as Json);
+  if (delta.g !== undefined) applyShared(target, delta.g as unknown as SharedDelta);
   if (delta.c !== undefined) target.cancelAsked = { reason: (delta.c as (string | null)[])[0] ?? null };
   if (delta.s !== undefined) target.stuck = delta.s === 0 ? null : delta.s;
+  if (delta.y !== undefined) applyContinuation(target, delta.y as Json[], at);
   if (delta.z !== undefined) applyEnd(target, delta.z as Json[], at);
   return target;
 }
@@ -156,8 +182,10 @@ export function foldInstance(id: string, deltas: Iterable<InstanceDelta>): Insta
 export function toBaseDelta(record: InstanceRecord): string {
   return JSON.stringify({
     ...headOf(record, record.input),
+    ...(record.generation > 0 && { i: record.firstInput }),
     ...(record.journal.length > 0 && { j: record.journal.map(fromEntry) }),
     ...(record.tokens.size > 0 && { k: [...record.tokens] }),
+    ...(record.tasks.size + record.primitives.size > 0 && { g: { t: [...record.tasks], p: [...record.primitives] } }),
     ...(record.exposed.size > 0 && { e: Object.fromEntries(record.exposed) }),
     ...(record.endedAt !== null && { z: [record.status, record.status === 'completed' ? record.output : record.error, record.endedAt] }),
   });
@@ -174,24 +202,32 @@ export function toHeadDelta(record: InstanceRecord): string {
 function headOf(record: InstanceRecord, input: Json): Record<string, unknown> {
   return {
     t: record.startedAt,
-    n: [record.workflow, record.version, input, record.depth, record.parent ?? 0],
+    n: [record.workflow, record.version, input, record.depth, record.parent ?? 0, ...generationOf(record)],
     ...(record.pending.size > 0 && { p: [...record.pending.values()].map(fromRequest) }),
     ...(record.stuck !== null && { s: record.stuck }),
     ...(record.cancelAsked !== null && { c: [record.cancelAsked.reason] }),
   };
 }
 
+function generationOf({ generation, parentGeneration, begunAt }: InstanceRecord): number[] {
+  return generation + parentGeneration === 0 ? [] : [generation, parentGeneration, begunAt];
+}
+
 function beginRecord(id: string, begin: Json[] | undefined, at: number): InstanceRecord {
   if (begin === undefined) throw new DecodeError(`The first delta of instance "${id}" does not begin it.`);
-  const [workflow, version, input, depth, parent] = begin;
+  const [workflow, version, input, depth, parent, generation = 0, parentGeneration = 0, begunAt = at] = begin;
   return {
     id,
     workflow: workflow as string,
     version: version as number,
     input: input ?? null,
+    firstInput: input ?? null,
     depth: depth as number,
     parent: parent === 0 ? null : (parent as string),
+    generation: generation as number,
+    parentGeneration: parentGeneration as number,
     startedAt: at,
+    begunAt: begunAt as number,
     endedAt: null,
     status: 'active',
     output: null,
@@ -202,7 +238,38 @@ function beginRecord(id: string, begin: Json[] | undefined, at: number): Instanc
     journal: [],
     tokens: new Set(),
     pending: new Map(),
+    tasks: new Map(),
+    primitives: new Map(),
   };
+}
+
+function applyShared(record: InstanceRecord, { t, p }: SharedDelta): void {
+  for (const [id, state] of t) {
+    if (state === undefined) record.tasks.delete(id);
+    else record.tasks.set(id, state);
+  }
+  for (const [id, state] of p) {
+    if (state === undefined) record.primitives.delete(id);
+    else record.primitives.set(id, state);
+  }
+}
+
+/** The next generation begins with nothing but its input, and what is exposed where that is kept. */
+function applyContinuation(record: InstanceRecord, [input, keepsExposed]: Json[], at: number): void {
+  record.input = input ?? null;
+  record.generation++;
+  record.begunAt = at;
+  record.journal = [];
+  record.tokens.clear();
+  record.cancelAsked = null;
+  if (keepsExposed !== 1) record.exposed.clear();
+  clearWaits(record);
+}
+
+function clearWaits(record: InstanceRecord): void {
+  record.pending.clear();
+  record.tasks.clear();
+  record.primitives.clear();
 }
 
 function applyEntry(record: InstanceRecord, item: Json[], at: number): void {
@@ -240,76 +307,7 @@ function applyEnd(record: InstanceRecord, item: Json[], at: number): void {
   if (status === 'completed') record.output = value ?? null;
   else record.error = value ?? null;
   for (const [id, request] of record.pending) closeRequest(record, request, id);
-}
-
-/** The details of a request as stored: only what differs from nothing, in few letters. */
-interface RequestDetails {
-  k?: string;
-  d?: number;
-  a?: Json;
-  r?: [string, string | 0][];
-  o?: string;
-  n?: number;
-  w?: number | null;
-  i?: number;
-  s?: number;
-}
-
-function toRequest(item: Json[], at: number): Request {
-  const [task, pos, kind, name, seq] = item as [number, number, RequestKind, string, number];
-  const details = (item[5] ?? {}) as RequestDetails;
-  return {
-    task,
-    pos,
-    kind,
-    name,
-    seq,
-    since: details.s ?? at,
-    key: details.k ?? null,
-    dueAt: details.d ?? null,
-    args: details.a === undefined ? null : JSON.stringify(details.a),
-    sources: details.r === undefined ? null : details.r.map(([event, key]) => ({ event, key: key === 0 ? null : key })),
-    token: details.o ?? null,
-    attempt: details.n ?? 0,
-    retryAt: details.w ?? null,
-    interrupted: details.i ?? 0,
-  };
-}
-
-function fromRequest(request: Request): unknown[] {
-  const { k, d, r, o, n, w, i, s } = { ...shapeDetails(request), s: request.since };
-  const a = request.args === null ? undefined : JSON.parse(request.args);
-  return [request.task, request.pos, request.kind, request.name, request.seq, { k, d, a, r, o, n, w, i, s }];
-}
-
-function shapeDetails(request: Request): RequestDetails {
-  const details: RequestDetails = {};
-  if (request.key !== null) details.k = request.key;
-  if (request.dueAt !== null) details.d = request.dueAt;
-  if (request.sources !== null) details.r = request.sources.map((source) => [source.event, source.key ?? 0]);
-  if (request.token !== null) details.o = request.token;
-  if (request.attempt > 0) details.n = request.attempt;
-  if (request.retryAt !== null) details.w = request.retryAt;
-  if (request.interrupted > 0) details.i = request.interrupted;
-  return details;
-}
-
-/** A new request as it stands in a delta; its `since` is the delta's own time. */
-export function requestText(request: Request): string {
-  const head = `[${request.task},${request.pos},"${request.kind}",${JSON.stringify(request.name)},${request.seq}`;
-  if (isStepKind(request.kind)) return request.args === null ? `${head}]` : `${head},{"a":${request.args}}]`;
-  const details = JSON.stringify(shapeDetails(request));
-  return details === '{}' ? `${head}]` : `${head},${details}]`;
-}
-
-/** A new step has arguments or nothing to tell. */
-function isStepKind(kind: RequestKind): boolean {
-  return kind === 'step' || kind === 'activity';
-}
-
-/** A change of a request as it stands in a delta. */
-export function updateText(task: number, pos: number, update: RequestUpdate): string {
-  return JSON.stringify([task, pos, { n: update.attempt, w: update.retryAt, i: update.interrupted }]);
+  clearWaits(record);
 }
 
 function updateRequest(record: InstanceRecord, item: Json[]): void {

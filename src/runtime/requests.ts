@@ -9,6 +9,7 @@ import type { Outcome, TaskNode, Wait } from './task-node.js';
 
 export class OpenRequest implements Wait {
   readonly key: string;
+  readonly isOutside = true;
   readonly body: EffectBody;
   /** Known in a dry replay with capture. */
   readonly where: string | null;

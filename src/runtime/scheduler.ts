@@ -14,13 +14,15 @@ import { limits } from './limits.js';
 import { isOperation, type Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
 import { SmallMap } from './small-map.js';
-import { fail, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
+import { fail, type Outcome, succeed, TaskNode, type TaskOwner, unwind, type Wait } from './task-node.js';
 import { passedThrough } from './task-path.js';
 import { AuthoringError, CancelledError, DeadlockError, LimitError } from './workflow-errors.js';
 
 /** Who gives effects their meaning. */
 export interface Performer {
   readonly instanceId: string;
+  /** Whether its values go by reference. */
+  readonly isEphemeral: boolean;
   /** Answers an effect at once, or says what the task now waits for. */
   perform(task: TaskNode, yielded: unknown): Outcome | Wait;
   /** A task ends with operations that it made and nobody ran: the outcome it has instead. */
@@ -29,6 +31,8 @@ export interface Performer {
   beforeEnd(outcome: Outcome): { readonly outcome: Outcome; readonly more: (() => Operation<unknown>) | null };
   /** Whether anything from outside could still wake a task. */
   hasOpenRequests(): boolean;
+  /** A task was made, waits for something else, or has ended. */
+  changed(task: TaskNode): void;
   log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void;
 }
 
@@ -76,17 +80,13 @@ export class Scheduler {
 
   /** Ends a task's wait: it goes on with this outcome in its turn. */
   wake(task: TaskNode, outcome: Outcome): void {
-    task.wait = null;
-    task.state = 'ready';
-    task.resume = outcome;
+    this.#resumeWith(task, outcome);
     this.#makeReady(task);
   }
 
   /** As `wake`, but before all that are ready. */
   wakeNext(task: TaskNode, outcome: Outcome): void {
-    task.wait = null;
-    task.state = 'ready';
-    task.resume = outcome;
+    this.#resumeWith(task, outcome);
     this.#next ??= [];
     this.#next.push(task);
   }
@@ -138,11 +138,19 @@ export class Scheduler {
       where: membership?.where ?? null,
       name,
       body,
-      logger: this.#performer,
+      home: this.#performer,
     });
     this.tasks.set(task.id, task);
+    if (task.id !== 0) this.#performer.changed(task);
     this.#makeReady(task);
     return task;
+  }
+
+  #resumeWith(task: TaskNode, outcome: Outcome): void {
+    if (task.wait !== null && task.wait.isOutside !== true) this.#performer.changed(task);
+    task.wait = null;
+    task.state = 'ready';
+    task.resume = outcome;
   }
 
   #makeReady(task: TaskNode): void {
@@ -188,6 +196,7 @@ export class Scheduler {
       } else {
         task.wait = answer;
         task.state = 'waiting';
+        if (answer.isOutside !== true) this.#performer.changed(task);
         return;
       }
     }
@@ -195,6 +204,7 @@ export class Scheduler {
 
   #advance(task: TaskNode, input: Outcome): IteratorResult<unknown, unknown> {
     const iterator = task.iterator ?? this.#begin(task);
+    if (input === unwind) return iterator.return?.() ?? { done: true, value: undefined };
     if (input.ok) return iterator.next(input.value);
     if (iterator.throw === undefined) throw input.value;
     return iterator.throw(input.value);
@@ -223,6 +233,7 @@ export class Scheduler {
     task.state = 'closing';
     if (task.children === null) this.#finish(task);
     else if (task.children.size === 0) this.#close(task);
+    else this.#performer.changed(task);
   }
 
   /** The body and all that it spawned have ended. */
@@ -240,6 +251,7 @@ export class Scheduler {
     task.end = { status: outcome.ok ? 'done' : isCancelled ? 'cancelled' : 'failed', outcome };
     task.state = 'ended';
     this.tasks.delete(task.id);
+    if (task.id !== 0) this.#performer.changed(task);
     if (task.end.status === 'failed' && task !== this.root) passedThrough(outcome.value, task.title);
     task.watcher?.taskEnded(task);
     this.#tellObservers(task);

@@ -16,6 +16,9 @@ export function succeed(value: unknown): Outcome {
   return { ok: true, value };
 }
 
+/** To be resumed as if its `yield*` were a `return`: `finally` blocks run, and nothing else. */
+export const unwind: Outcome = { ok: true, value: undefined };
+
 export function fail(error: unknown): Outcome {
   return { ok: false, value: error };
 }
@@ -24,6 +27,8 @@ export function fail(error: unknown): Outcome {
 export interface Wait {
   /** For messages: `receive "approval"`, `the end of task 3`. */
   readonly what: string;
+  /** It is a request to the outside, which the record has by itself. */
+  readonly isOutside?: boolean;
   /**
    * Gives the wait up without a trace, because this error is to be thrown at it. Returns true when the task can go on
    * at once; otherwise the wait itself resumes the task with the error, when what belongs to it has ended.
@@ -31,8 +36,9 @@ export interface Wait {
   abandon(error: unknown): boolean;
 }
 
-/** Who writes what a task logs. */
-export interface TaskLogger {
+/** The execution, as far as a task knows it. */
+export interface TaskHome {
+  readonly isEphemeral: boolean;
   log(task: TaskNode, level: LogLevel, message: string, fields: object | undefined): void;
 }
 
@@ -64,7 +70,7 @@ export class TaskNode implements TaskContext {
   readonly where: string | null;
   /** Of its function, where that has one. */
   readonly name: string;
-  readonly #logger: TaskLogger;
+  readonly #home: TaskHome;
   body: (() => Operation<unknown>) | null;
   iterator: Iterator<unknown, unknown, unknown> | null = null;
   state: TaskState = 'ready';
@@ -102,7 +108,7 @@ export class TaskNode implements TaskContext {
     where: string | null;
     name: string;
     body: () => Operation<unknown>;
-    logger: TaskLogger;
+    home: TaskHome;
   }) {
     this.id = options.id;
     this.instanceId = options.instanceId;
@@ -111,7 +117,7 @@ export class TaskNode implements TaskContext {
     this.where = options.where;
     this.name = options.name;
     this.body = options.body;
-    this.#logger = options.logger;
+    this.#home = options.home;
   }
 
   get title(): string {
@@ -122,6 +128,10 @@ export class TaskNode implements TaskContext {
   /** The task that ends only after it: the one that spawned it, or waits for its group. */
   get above(): TaskNode | null {
     return this.scope ?? this.group?.parent ?? null;
+  }
+
+  get isEphemeral(): boolean {
+    return this.#home.isEphemeral;
   }
 
   get unrun(): SmallMap<MadeOperation, true> {
@@ -143,6 +153,6 @@ export class TaskNode implements TaskContext {
   }
 
   log(level: LogLevel, message: string, fields: object | undefined): void {
-    this.#logger.log(this, level, message, fields);
+    this.#home.log(this, level, message, fields);
   }
 }

@@ -1,12 +1,20 @@
 // What one turn changes in its instance, gathered while it runs, and its text for the commit.
 
+import { type Carried, textOfCarried } from './carried.js';
 import type { Encoded } from './codec.js';
-import { type Request, requestText } from './record.js';
+import type { Request, SharedDelta } from './record.js';
+import { requestText } from './request-text.js';
 
-/** The end of an instance: `text` is its encoded output or its error as data. */
+/** The end of an instance: its output, or its error as data; of an ephemeral one the error itself. */
 export interface InstanceEnd {
   readonly status: 'completed' | 'failed' | 'cancelled';
-  readonly text: string;
+  readonly carried: Carried;
+}
+
+/** With what an instance goes on as its next generation. */
+export interface Continuation {
+  readonly input: Carried;
+  readonly keepExposed: boolean;
 }
 
 const none: readonly Request[] = [];
@@ -18,10 +26,17 @@ export class TurnDelta {
   /** Requests of earlier turns given up without an outcome. */
   dropped: readonly Request[] = none;
   exposed: Map<string, Encoded> | null = null;
+  shared: SharedDelta | null = null;
   end: InstanceEnd | null = null;
+  continuation: Continuation | null = null;
 
   get isEmpty(): boolean {
-    return this.entries.length === 0 && this.added.length === 0 && this.dropped.length === 0 && this.end === null;
+    return this.entries.length === 0 && this.added.length === 0 && this.dropped.length === 0 && this.isLast === false;
+  }
+
+  /** It ends the instance, or this generation of it. */
+  get isLast(): boolean {
+    return this.end !== null || this.continuation !== null;
   }
 
   add(request: Request): void {
@@ -45,9 +60,11 @@ export class TurnDelta {
     let text = `{"t":${at}`;
     if (begin !== undefined) text += `,"n":${begin}`;
     if (this.entries.length > 0) text += `,"j":[${this.entries.join(',')}]`;
-    if (this.end === null) text += this.#requestsText();
+    if (!this.isLast) text += this.#requestsText();
+    if (!this.isLast && this.shared !== null) text += `,"g":${JSON.stringify(this.shared)}`;
     if (this.exposed !== null) text += `,"e":{${[...this.exposed].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
-    if (this.end !== null) text += `,"z":["${this.end.status}",${this.end.text}]`;
+    if (this.end !== null) text += `,"z":["${this.end.status}",${textOfCarried(this.end.carried)}]`;
+    if (this.continuation !== null) text += `,"y":[${textOfCarried(this.continuation.input)},${this.continuation.keepExposed ? 1 : 0}]`;
     return `${text}}`;
   }
 

@@ -166,6 +166,17 @@ export class InterruptedTooOftenError extends RouseError {
   }
 }
 
+/** An ephemeral instance that somebody waits for ended with its process. */
+export class EphemeralLostError extends RouseError {
+  readonly code = 'EPHEMERAL_LOST';
+  readonly instanceId: string;
+
+  constructor(instanceId: string) {
+    super(`Ephemeral instance "${instanceId}" did not survive the end of its process. Start it again, or make its workflow durable.`);
+    this.instanceId = instanceId;
+  }
+}
+
 /** One or more compensations failed while an error left the body. `cause` is that first error. */
 export class CompensationError extends RouseError {
   readonly code = 'COMPENSATION_FAILED';
@@ -177,15 +188,15 @@ export class CompensationError extends RouseError {
   }
 }
 
-/** The workflow ended in an error or was cancelled. `error` is that error as data. */
+/** The workflow ended in an error or was cancelled. `error` is that error as data; of an ephemeral one `cause` is the error itself. */
 export class WorkflowFailedError extends RouseError {
   readonly code = 'WORKFLOW_FAILED';
   readonly instanceId: string;
   readonly workflow: string;
   readonly error: ErrorData;
 
-  constructor(instanceId: string, workflow: string, error: ErrorData) {
-    super(`Workflow "${workflow}" (instance "${instanceId}") ended with ${error.name}: ${error.message}`);
+  constructor(instanceId: string, workflow: string, error: ErrorData, options?: { cause: unknown }) {
+    super(`Workflow "${workflow}" (instance "${instanceId}") ended with ${error.name}: ${error.message}`, options);
     this.instanceId = instanceId;
     this.workflow = workflow;
     this.error = error;

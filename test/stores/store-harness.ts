@@ -93,7 +93,17 @@ export function remove(change: Pick<Change, 'table' | 'key'>): Change {
 
 /** The part of a record that a store lists without reading the rest. */
 export function headOf(record: InstanceRecord): InstanceRecord {
-  return { ...record, input: null, output: null, error: null, exposed: new Map(), journal: [] };
+  return {
+    ...record,
+    input: null,
+    firstInput: null,
+    tasks: new Map(),
+    primitives: new Map(),
+    output: null,
+    error: null,
+    exposed: new Map(),
+    journal: [],
+  };
 }
 
 /** All that a store has, in an order of its own; what it has twice is there twice. */

@@ -22,6 +22,9 @@ export function cutToHead(record: InstanceRecord): InstanceRecord {
   record.output = null;
   record.error = null;
   if (record.journal.length > 0) record.journal = [];
+  record.firstInput = null;
+  if (record.tasks.size > 0) record.tasks = new Map();
+  if (record.primitives.size > 0) record.primitives = new Map();
   if (record.exposed.size > 0) record.exposed = new Map();
   return record;
 }

@@ -1,0 +1,75 @@
+// Requests as they stand in the deltas of a record.
+
+import type { Json, Request, RequestKind, RequestUpdate } from './record.js';
+
+/** The details of a request as stored: only what differs from nothing, in few letters. */
+export interface RequestDetails {
+  k?: string;
+  d?: number;
+  a?: Json;
+  r?: [string, string | 0][];
+  o?: string;
+  n?: number;
+  w?: number | null;
+  i?: number;
+  s?: number;
+}
+
+/** Reads a request that was made at this time. */
+export function toRequest(item: Json[], at: number): Request {
+  const [task, pos, kind, name, seq] = item as [number, number, RequestKind, string, number];
+  const details = (item[5] ?? {}) as RequestDetails;
+  return {
+    task,
+    pos,
+    kind,
+    name,
+    seq,
+    since: details.s ?? at,
+    key: details.k ?? null,
+    dueAt: details.d ?? null,
+    args: details.a === undefined ? null : JSON.stringify(details.a),
+    sources: details.r === undefined ? null : details.r.map(([event, key]) => ({ event, key: key === 0 ? null : key })),
+    token: details.o ?? null,
+    attempt: details.n ?? 0,
+    retryAt: details.w ?? null,
+    interrupted: details.i ?? 0,
+  };
+}
+
+/** A request as it stands in a base: with its own time. */
+export function fromRequest(request: Request): unknown[] {
+  const { k, d, r, o, n, w, i, s } = { ...shapeDetails(request), s: request.since };
+  const a = request.args === null ? undefined : JSON.parse(request.args);
+  return [request.task, request.pos, request.kind, request.name, request.seq, { k, d, a, r, o, n, w, i, s }];
+}
+
+function shapeDetails(request: Request): RequestDetails {
+  const details: RequestDetails = {};
+  if (request.key !== null) details.k = request.key;
+  if (request.dueAt !== null) details.d = request.dueAt;
+  if (request.sources !== null) details.r = request.sources.map((source) => [source.event, source.key ?? 0]);
+  if (request.token !== null) details.o = request.token;
+  if (request.attempt > 0) details.n = request.attempt;
+  if (request.retryAt !== null) details.w = request.retryAt;
+  if (request.interrupted > 0) details.i = request.interrupted;
+  return details;
+}
+
+/** A new request as it stands in a delta; its `since` is the delta's own time. */
+export function requestText(request: Request): string {
+  const head = `[${request.task},${request.pos},"${request.kind}",${JSON.stringify(request.name)},${request.seq}`;
+  if (isStepKind(request.kind)) return request.args === null ? `${head}]` : `${head},{"a":${request.args}}]`;
+  const details = JSON.stringify(shapeDetails(request));
+  return details === '{}' ? `${head}]` : `${head},${details}]`;
+}
+
+/** A new step has arguments or nothing to tell. */
+function isStepKind(kind: RequestKind): boolean {
+  return kind === 'step' || kind === 'activity';
+}
+
+/** A change of a request as it stands in a delta. */
+export function updateText(task: number, pos: number, update: RequestUpdate): string {
+  return JSON.stringify([task, pos, { n: update.attempt, w: update.retryAt, i: update.interrupted }]);
+}

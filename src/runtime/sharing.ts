@@ -1,0 +1,82 @@
+// What of an instance's tasks and of what they share is told in its record: who is there, who waits for whom, what is
+// held. Derived by replay (C4), it is stored to be seen, by id, and only what a turn has changed.
+
+import type { Primitive } from './primitive.js';
+import type { PrimitiveState, SharedDelta, TaskState } from './record.js';
+import type { TaskNode } from './task-node.js';
+
+export class Sharing {
+  /** Primitives made so far: the number of the last one. */
+  primitivesMade = 0;
+  #tasks: TaskNode[] | null = null;
+  #primitives: Primitive[] | null = null;
+  /** By id, what the record has of those that it has something of. */
+  #told: Map<string, string> | null = null;
+  /** Pools, queues, semaphores and latches that hold something or somebody. */
+  readonly #inUse = new Map<number, Primitive>();
+
+  /** A task was made, waits for another one, waits no more, or has ended. */
+  changedTask(task: TaskNode): void {
+    this.#tasks ??= [];
+    this.#tasks.push(task);
+  }
+
+  changedPrimitive(primitive: Primitive): void {
+    this.#primitives ??= [];
+    this.#primitives.push(primitive);
+  }
+
+  /** What is in use now, by id. */
+  *primitives(): Iterable<[number, PrimitiveState]> {
+    this.#noteUse();
+    for (const [id, primitive] of this.#inUse) {
+      const state = primitive.state();
+      if (state !== null) yield [id, state];
+    }
+  }
+
+  /** What has changed since the last call; null when nothing has that the record would show. */
+  takeChanges(): SharedDelta | null {
+    if (this.#tasks === null && this.#primitives === null) return null;
+    const tasks = new Set(this.#tasks);
+    const primitives = this.#primitives ?? [];
+    this.#noteUse();
+    this.#tasks = null;
+    const delta: SharedDelta = { t: [], p: [] };
+    for (const task of tasks) this.#tell(delta.t, task.id, `t${task.id}`, toldOfTask(task));
+    for (const primitive of primitives) this.#tell(delta.p, primitive.id, `p${primitive.id}`, primitive.state());
+    return delta.t.length === 0 && delta.p.length === 0 ? null : delta;
+  }
+
+  #noteUse(): void {
+    for (const primitive of this.#primitives ?? []) {
+      primitive.isChanged = false;
+      if (primitive.state() === null) this.#inUse.delete(primitive.id);
+      else this.#inUse.set(primitive.id, primitive);
+    }
+    this.#primitives = null;
+  }
+
+  /** Adds what differs from what was told before. */
+  #tell<T>(to: [number, T?][], id: number, key: string, what: T | null): void {
+    const text = what === null ? null : JSON.stringify(what);
+    if (text === (this.#told?.get(key) ?? null)) return;
+    this.#told ??= new Map();
+    if (what === null || text === null) {
+      this.#told.delete(key);
+      to.push([id]);
+    } else {
+      this.#told.set(key, text);
+      to.push([id, what]);
+    }
+  }
+}
+
+/** The body is told of only while it waits for a task; that it waits for the outside its requests tell. */
+export function toldOfTask(task: TaskNode): TaskState | null {
+  if (task.end !== null) return null;
+  const wait = task.wait === null || task.wait.isOutside ? null : task.wait.what;
+  const waitsFor = task.state === 'closing' ? 'the end of its tasks' : wait;
+  if (task.above === null && waitsFor === null) return null;
+  return [task.above?.id ?? 0, task.name, waitsFor ?? 0];
+}
