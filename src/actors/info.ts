@@ -34,7 +34,7 @@ export function toEphemeralInfo(slot: Slot): InstanceInfo {
   const requests = [...slot.requests.values()].map((entry) => entry.request);
   const hasFailed = slot.end !== null && slot.end.status !== 'completed';
   const tasks = new Map<number, TaskState>();
-  for (const task of execution?.scheduler.tasks.values() ?? []) {
+  for (const task of execution?.scheduler.tasks() ?? []) {
     const told = toldOfTask(task);
     if (told !== null) tasks.set(task.id, told);
   }

@@ -30,6 +30,8 @@ type Scope = ActorScope<Snapshot<unknown>, EventObject>;
 
 /** Meetings and deadlines handled in one message before others get their turn. */
 const BUDGET = 200;
+/** Rounds of a message in which what follows is followed at once. */
+const ROUNDS = 10;
 const UNWRITTEN_BUDGET = 2_000;
 const PAUSE_FIRST_MS = 1_000;
 const PAUSE_LAST_MS = 30_000;
@@ -126,6 +128,11 @@ export class Supervisor {
     }
     this.#followUnwritten();
     this.#tick(BUDGET);
+    // What deadlines, meetings and ended children brought about for ephemeral instances.
+    for (let left = ROUNDS; left > 0 && this.world.unwritten.size > 0; left--) {
+      this.#followUnwritten();
+      this.#tick(BUDGET);
+    }
   }
 
   /** What follows from turns that had nothing to write follows at once, up to a bound that lets others run. */

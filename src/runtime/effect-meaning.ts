@@ -40,6 +40,28 @@ function reviveReceived(stored: Json): [number, unknown] {
   return [index, revive(payload)];
 }
 
+/** Whether a task may have to wait for an effect: those that begin something or are answered at once never make it wait. */
+export function mayWait(body: EffectBody): boolean {
+  switch (body.kind) {
+    case 'create':
+    case 'spawn':
+    case 'compensate':
+    case 'instanceId':
+    case 'now':
+    case 'random':
+    case 'uuid':
+    case 'expose':
+    case 'send':
+    case 'publish':
+    case 'startChild':
+      return false;
+    case 'operate':
+      return body.mayWait;
+    default:
+      return true;
+  }
+}
+
 export function dueAt(body: EffectBody, at: number): number | null {
   switch (body.kind) {
     case 'sleep':

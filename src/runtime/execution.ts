@@ -11,7 +11,7 @@ import { ByReference, type Carried, textOfCarried } from './carried.js';
 import { encode } from './codec.js';
 import { type MadeOperation, stepping } from './context.js';
 import type { WorkflowDefinition } from './definitions.js';
-import { dueAt, notAnEffect, requestAddressKey, runCompensations, toOutcome } from './effect-meaning.js';
+import { dueAt, mayWait, notAnEffect, requestAddressKey, runCompensations, toOutcome } from './effect-meaning.js';
 import { encodeError } from './error-data.js';
 import type { ExecutionHost } from './execution-host.js';
 import { answer, isInline } from './inline-effects.js';
@@ -81,7 +81,7 @@ export class Execution implements Performer {
   }
 
   get hasEnded(): boolean {
-    return this.scheduler.root.end !== null;
+    return this.scheduler.root.state === 'ended';
   }
 
   /** This generation has ended, and another one is to follow. */
@@ -162,6 +162,10 @@ export class Execution implements Performer {
 
   // --- what the scheduler asks (Performer)
 
+  mayWait(yielded: unknown): boolean {
+    return !(yielded instanceof EffectRequest) || mayWait(yielded.body);
+  }
+
   perform(task: TaskNode, yielded: unknown): Outcome | Wait {
     if (!(yielded instanceof EffectRequest)) return this.#refuse(notAnEffect(yielded, task, this.instanceId));
     const { body } = yielded;
@@ -170,8 +174,10 @@ export class Execution implements Performer {
     if (this.#journal?.isFull === true) return this.#refuse(new JournalFullError(this.instanceId, limits.journalEntriesMax));
     if (++this.#localEffects > limits.localEffectsMax) return this.#refuse(this.#endlessTurn());
     if (body.kind === 'instanceId') return succeed(this.instanceId);
-    if (isInline(body)) return this.#journal === null ? finish(body, answer(this, body)) : this.#journal.answer(task, pos, body, where);
-    return performLocal(this, task, pos, yielded) ?? this.openRequest(task, pos, body, where);
+    const local = performLocal(this, task, pos, yielded);
+    if (local !== null) return local;
+    if (!isInline(body)) return this.openRequest(task, pos, body, where);
+    return this.#journal === null ? finish(body, answer(this, body)) : this.#journal.answer(task, pos, body, where);
   }
 
   forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome {
@@ -259,8 +265,8 @@ export class Execution implements Performer {
 
   #runTurn(): void {
     this.#runReady();
-    const end = this.scheduler.root.end;
-    if (end !== null && this.delta.end === null) this.#recordEnd(end.outcome);
+    const { root } = this.scheduler;
+    if (root.state === 'ended' && root.outcome !== null && this.delta.end === null) this.#recordEnd(root.outcome);
   }
 
   #recordEnd(outcome: Outcome): void {

@@ -70,9 +70,10 @@ export class Group implements Wait, TaskOwner {
   memberEnded(task: TaskNode): void {
     const index = this.#indexes.get(task) ?? 0;
     this.#indexes.delete(task);
-    const { status, outcome } = task.end as NonNullable<TaskNode['end']>;
+    const { endStatus } = task;
+    const outcome = task.outcome ?? succeed(undefined);
     if (this.#decision !== null) {
-      if (status === 'failed' && (this.#decision.ok || this.#isAbandoned)) this.#decision = outcome;
+      if (endStatus === 'failed' && (this.#decision.ok || this.#isAbandoned)) this.#decision = outcome;
     } else if (this.#decidesWith(index, outcome)) {
       const isFirst = this.#policy === 'race' || this.#policy === 'any';
       this.#decide(isFirst && outcome.ok ? succeed(this.#keyed(index, outcome.value)) : outcome);
@@ -92,7 +93,7 @@ export class Group implements Wait, TaskOwner {
   abandon(error: unknown): boolean {
     if (this.#decision !== null) {
       // What was won is given first; the error is thrown at the next wait.
-      this.parent.interrupt = { error };
+      this.parent.ownRare.interrupt = { error };
       return false;
     }
     this.#isAbandoned = true;

@@ -55,15 +55,15 @@ class LatchState<T> extends Primitive implements Latch<T> {
   }
 
   open(value: T): Operation<void> {
-    return this.operation('open', () => this.#settle('open', succeed(value)));
+    return this.instant('open', () => this.#settle('open', succeed(value)));
   }
 
   fail(error: unknown): Operation<void> {
-    return this.operation('fail', () => this.#settle('fail', fail(error)));
+    return this.instant('fail', () => this.#settle('fail', fail(error)));
   }
 
   reset(): Operation<void> {
-    return this.operation('reset', () => {
+    return this.instant('reset', () => {
       this.#outcome = null;
       this.changed();
       return succeed(undefined);

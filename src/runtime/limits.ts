@@ -33,6 +33,8 @@ export const limits = {
   retentionMs: 7 * 24 * 3_600_000,
   /** Live tasks of one instance. */
   tasksMax: 100_000,
+  /** Tasks below tasks, and groups in groups. */
+  taskNestingMax: 500,
   /** Items in a queue that was given no capacity. */
   queueItemsMax: 100_000,
   /** Effects between the tasks of one instance in one turn. */

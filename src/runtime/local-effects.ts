@@ -34,8 +34,10 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
     case 'any':
       return performGroup(execution, task, body, where);
     case 'timeout':
-    case 'callback':
-      return performBeside(execution, task, execution.openRequest(task, pos, body, where), body);
+    case 'callback': {
+      const full = execution.scheduler.refuseMore(1, task);
+      return full === null ? performBeside(execution, task, execution.openRequest(task, pos, body, where), body) : fail(full);
+    }
     default:
       return null;
   }
@@ -62,7 +64,7 @@ function continuedByTask(task: TaskNode): AuthoringError {
 }
 
 function spawn(execution: Execution, task: TaskNode, body: EffectOf<'spawn'>): Outcome {
-  const full = execution.scheduler.refuseMore(1);
+  const full = execution.scheduler.refuseMore(1, task);
   if (full !== null) return fail(full);
   return succeed(makeTask(execution, execution.scheduler.spawn(body.body, task, null, body.name)));
 }
@@ -73,7 +75,7 @@ function foreign(title: string, instanceId: string): ForeignPrimitiveError {
 
 function performGroup(execution: Execution, task: TaskNode, body: GroupEffect, where: string | null): Outcome | Wait {
   if (body.operations.length === 0) return succeed(body.keys === null ? [] : {});
-  const full = execution.scheduler.refuseMore(body.operations.length);
+  const full = execution.scheduler.refuseMore(body.operations.length, task);
   if (full !== null) return fail(full);
   const bodies = body.operations.map((operation) => () => operation);
   return beginGroup(execution, task, body.kind, {

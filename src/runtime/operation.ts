@@ -76,7 +76,7 @@ export type EffectBody = Common &
     | { readonly kind: 'spawn'; readonly body: () => Operation<unknown> }
     | { readonly kind: 'join' | 'cancelTask'; readonly task: TaskNode; readonly owner: object; readonly reason?: string | undefined }
     | { readonly kind: 'create'; readonly make: (owner: Execution) => Primitive }
-    | { readonly kind: 'operate'; readonly on: Primitive; readonly run: (task: TaskNode) => Outcome | Wait }
+    | { readonly kind: 'operate'; readonly on: Primitive; readonly mayWait: boolean; readonly run: (task: TaskNode) => Outcome | Wait }
     | {
         readonly kind: 'all' | 'allSettled' | 'race' | 'any';
         readonly operations: readonly Operation<unknown>[];
@@ -99,17 +99,6 @@ export type EffectOf<K extends EffectKind> = EffectBody extends infer B extends 
       : B
     : never
   : never;
-
-/** What an operation's iterator yields; `where` is known in a dry replay with capture. */
-export class EffectRequest {
-  readonly body: EffectBody;
-  readonly where: string | null;
-
-  constructor(body: EffectBody, where: string | null) {
-    this.body = body;
-    this.where = where;
-  }
-}
 
 /** Base of the library's operations: knows whether it was run. */
 abstract class LibraryOperation<T> implements Operation<T>, MadeOperation {
@@ -161,28 +150,34 @@ class EffectOperation<T> extends LibraryOperation<T> {
   }
 
   get label(): string {
-    return this.#body.name;
+    return labelOf(this.#body);
   }
 
   protected run(): Iterator<Effect, T, unknown> {
-    return new EffectIterator(this.#body) as unknown as Iterator<Effect, T, unknown>;
+    return new EffectRequest(this.#body) as unknown as Iterator<Effect, T, unknown>;
   }
 }
 
-/** Yields its effect once, and gives back what it is resumed with. A class, not a generator: it is on the hot path. */
-class EffectIterator {
-  readonly #body: EffectBody;
+/**
+ * Yields its effect, itself, once, and gives back what it is resumed with. One object for iterator and request, and not
+ * a generator: it is on the hot path.
+ */
+export class EffectRequest {
+  readonly body: EffectBody;
+  /** Known in a dry replay with capture. */
+  where: string | null = null;
   #asked = false;
 
   constructor(body: EffectBody) {
-    this.#body = body;
+    this.body = body;
   }
 
   next(value?: unknown): { done: boolean; value: unknown } {
     if (this.#asked) return { done: true, value };
-    if (stepping.task === null) throw new OutsideWorkflowError(`${this.#body.kind} "${this.#body.name}"`);
+    if (stepping.task === null) throw new OutsideWorkflowError(`${this.body.kind} "${labelOf(this.body)}"`);
     this.#asked = true;
-    return { done: false, value: new EffectRequest(this.#body, stepping.capture ? callerLocation() : null) };
+    if (stepping.capture) this.where = callerLocation();
+    return { done: false, value: this };
   }
 
   throw(error: unknown): never {
@@ -208,6 +203,19 @@ class ComposedOperation<T> extends LibraryOperation<T> {
 
   protected run(): Iterator<Effect, T, unknown> {
     return this.#body()[Symbol.iterator]();
+  }
+}
+
+/** How an effect is called in messages. */
+function labelOf(body: EffectBody): string {
+  switch (body.kind) {
+    case 'join':
+    case 'cancelTask':
+      return body.task.title;
+    case 'operate':
+      return `${body.name} of ${body.on.title}`;
+    default:
+      return body.name;
   }
 }
 

@@ -108,7 +108,7 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
 
   resize(size: number): Operation<void> {
     assertCount(size, 'the size of resize()');
-    return this.operation('resize', () => {
+    return this.instant('resize', () => {
       this.#size = size;
       this.#admit();
       return succeed(undefined);
@@ -144,8 +144,8 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
     this.#isAdmitting = true;
     while (this.#running.size < this.#size && this.#line.first !== null) {
       const task = this.#line.shift()?.brought.take() ?? null;
-      if (task === null || task.end !== null) continue;
-      task.watcher = this;
+      if (task === null || task.state === 'ended') continue;
+      task.ownRare.watcher = this;
       this.#running.add(task);
     }
     this.#isAdmitting = false;
@@ -166,7 +166,7 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
       // The spawner goes on before its task begins, as after a spawn that did not have to wait.
       const hasWaited = spawner.state === 'waiting';
       if (hasWaited) scheduler.wake(spawner, succeed(undefined));
-      const full = scheduler.refuseMore(1);
+      const full = scheduler.refuseMore(1, spawner);
       const spawned = full === null ? scheduler.spawn(body, spawner, null, body.name) : null;
       answer = spawned === null ? fail(full) : succeed(makeTask(this.owner, spawned));
       if (hasWaited) spawner.resume = answer;
@@ -253,7 +253,7 @@ class Mapping implements SlotTaker, OwnRequest {
     if (this.#isOver || this.#next === null) return null;
     const { group, fn } = this.#options;
     const { scheduler } = this.#pool.owner;
-    const full = scheduler.refuseMore(1);
+    const full = scheduler.refuseMore(1, this.#options.task);
     if (full !== null) {
       group.requestSettled(fail(full));
       return null;

@@ -42,7 +42,12 @@ export abstract class Primitive {
 
   /** An operation on it, refused in any other instance. */
   protected operation<T>(name: string, run: (task: TaskNode) => Outcome | Wait): Operation<T> {
-    return effectOperation<T>({ kind: 'operate', name: `${name} of ${this.title}`, on: this, run });
+    return effectOperation<T>({ kind: 'operate', name, on: this, mayWait: true, run });
+  }
+
+  /** One that never waits. */
+  protected instant<T>(name: string, run: (task: TaskNode) => Outcome): Operation<T> {
+    return effectOperation<T>({ kind: 'operate', name, on: this, mayWait: false, run });
   }
 }
 

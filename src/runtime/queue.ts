@@ -110,11 +110,11 @@ class QueueState<T> extends Primitive implements Queue<T> {
   }
 
   tryPut(item: T): Operation<boolean> {
-    return this.operation('tryPut', () => this.#tryPut(item));
+    return this.instant('tryPut', () => this.#tryPut(item));
   }
 
   tryGet(): Operation<{ readonly item: T } | undefined> {
-    return this.operation('tryGet', () => {
+    return this.instant('tryGet', () => {
       const taken = this.#takeNow();
       if (taken === null) return succeed(undefined);
       return taken.ok ? succeed({ item: taken.value }) : taken;
@@ -122,7 +122,7 @@ class QueueState<T> extends Primitive implements Queue<T> {
   }
 
   close(): Operation<void> {
-    return this.operation('close', () => this.#close());
+    return this.instant('close', () => this.#close());
   }
 
   state(): PrimitiveState | null {

@@ -9,12 +9,12 @@
 //       what a task was handed by another one is taken back.
 
 import { type MadeOperation, stepping } from './context.js';
+import { Fifo } from './fifo.js';
 import { describeFound } from './found.js';
 import { limits } from './limits.js';
-import { isOperation, type Operation } from './operation.js';
+import type { Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
-import { SmallMap } from './small-map.js';
-import { fail, type Outcome, succeed, TaskNode, type TaskOwner, unwind, type Wait } from './task-node.js';
+import { fail, noRare, type Outcome, succeed, TaskNode, type TaskOwner, type Wait } from './task-node.js';
 import { passedThrough } from './task-path.js';
 import { AuthoringError, CancelledError, DeadlockError, LimitError } from './workflow-errors.js';
 
@@ -23,6 +23,8 @@ export interface Performer {
   readonly instanceId: string;
   /** Whether its values go by reference. */
   readonly isEphemeral: boolean;
+  /** Whether a task may have to wait for what it asks: only there is it told of its cancellation. */
+  mayWait(yielded: unknown): boolean;
   /** Answers an effect at once, or says what the task now waits for. */
   perform(task: TaskNode, yielded: unknown): Outcome | Wait;
   /** A task ends with operations that it made and nobody ran: the outcome it has instead. */
@@ -47,11 +49,12 @@ const DEADLOCKS_MAX = 10;
 export class Scheduler {
   readonly #performer: Performer;
   readonly root: TaskNode;
-  readonly tasks = new SmallMap<number, TaskNode>();
+  /** Tasks that live, the body not counted. */
+  live = 0;
   // Lists are made when they get their first task: while an instance sleeps it has none.
   #ready: TaskNode[] | null = null;
   /** Those who go on before all that are ready. */
-  #next: TaskNode[] | null = null;
+  #next: Fifo<TaskNode> | null = null;
   #unjoined: TaskNode[] | null = null;
   #closed: TaskNode[] | null = null;
   #nextId = 0;
@@ -71,10 +74,9 @@ export class Scheduler {
   /** Adds a task that is run when its spawner waits. */
   spawn(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null = null, name = ''): TaskNode {
     const task = this.#create(body, scope, membership, name);
-    if (scope !== null) {
-      scope.children ??= new Set();
-      scope.children.add(task);
-    }
+    this.live++;
+    task.above?.adopt(task);
+    this.#performer.changed(task);
     return task;
   }
 
@@ -87,44 +89,51 @@ export class Scheduler {
   /** As `wake`, but before all that are ready. */
   wakeNext(task: TaskNode, outcome: Outcome): void {
     this.#resumeWith(task, outcome);
-    this.#next ??= [];
-    this.#next.push(task);
+    this.#next ??= new Fifo();
+    this.#next.add(task);
   }
 
   /** Wakes a task with what it waited for; should it be cancelled before it runs, that is taken back. */
   hand(task: TaskNode, value: unknown, takeBack: () => void): void {
     this.wake(task, succeed(value));
-    task.takeBack = takeBack;
+    task.ownRare.takeBack = takeBack;
   }
 
-  /** Why so many more tasks cannot be made; null when they can. */
-  refuseMore(count: number): LimitError | null {
-    if (this.tasks.size + count <= limits.tasksMax) return null;
-    return new LimitError(
-      'tasksMax',
-      limits.tasksMax,
-      `Instance "${this.#performer.instanceId}" has too many live tasks to spawn another`,
-      'Join tasks before spawning more, or use children.',
-    );
+  /** Why so many more tasks cannot be made below this one; null when they can. */
+  refuseMore(count: number, above: TaskNode): LimitError | null {
+    const { instanceId } = this.#performer;
+    if (above.depth >= limits.taskNestingMax) {
+      const what = `${above.title} of instance "${instanceId}" is nested too deep to have tasks below it`;
+      return new LimitError('taskNestingMax', limits.taskNestingMax, what, 'Spawn side by side, or use children.');
+    }
+    if (this.live + count <= limits.tasksMax) return null;
+    const what = `Instance "${instanceId}" has too many live tasks to spawn another`;
+    return new LimitError('tasksMax', limits.tasksMax, what, 'Join tasks before spawning more, or use children.');
   }
 
   /** Throws CancelledError once at the wait of a task and of every task below it. */
   cancel(task: TaskNode, reason: string | null): void {
     if (task.state === 'ended' || task.cancelled) return;
     task.cancelled = true;
-    this.#cancelChildren(task, reason);
-    if (task.started) {
+    this.#cancelSpawned(task, reason);
+    if (task.body === null) {
       this.#interrupt(task, new CancelledError(reason));
     } else {
-      task.started = true;
-      task.bodyOutcome = fail(new CancelledError(reason));
+      task.body = null;
+      task.outcome = fail(new CancelledError(reason));
       this.#finish(task);
     }
   }
 
+  /** Everyone who lives, in the order in which they were made. */
+  tasks(): TaskNode[] {
+    if (this.root.state === 'ended') return [];
+    return [this.root, ...this.root.below()].sort((a, b) => a.id - b.id);
+  }
+
   /** Every task that has not ended, as `task: what it waits for`. */
   describeWaits(): string[] {
-    return [...this.tasks.values()]
+    return this.tasks()
       .filter((task) => task.wait !== null || task.state === 'closing')
       .map((task) => `${task.title} waits for ${task.wait?.what ?? 'the end of its tasks'}`);
   }
@@ -132,7 +141,6 @@ export class Scheduler {
   #create(body: () => Operation<unknown>, scope: TaskNode | null, membership: Membership | null, name: string): TaskNode {
     const task = new TaskNode({
       id: this.#nextId++,
-      instanceId: this.#performer.instanceId,
       scope,
       group: membership?.group ?? null,
       where: membership?.where ?? null,
@@ -140,8 +148,6 @@ export class Scheduler {
       body,
       home: this.#performer,
     });
-    this.tasks.set(task.id, task);
-    if (task.id !== 0) this.#performer.changed(task);
     this.#makeReady(task);
     return task;
   }
@@ -165,8 +171,10 @@ export class Scheduler {
 
   #runReady(): void {
     for (let at = 0; ; ) {
-      const task = this.#next?.shift() ?? this.#ready?.[at++];
+      const task = this.#next?.first ?? this.#ready?.[at];
       if (task === undefined) break;
+      if (task === this.#next?.first) this.#next.removeFirst();
+      else at++;
       if (task.state === 'ready') this.#step(task);
     }
     this.#next = null;
@@ -176,63 +184,50 @@ export class Scheduler {
   #step(task: TaskNode): void {
     let input = task.takeResume();
     for (;;) {
-      let result: { readonly done: boolean; readonly value: unknown };
+      let isDone: boolean;
+      let value: unknown;
       stepping.task = task;
       try {
-        result = toStep(this.#advance(task, input));
+        // An iterator may be anybody's, and its getters may throw.
+        const result: unknown = task.advance(input);
+        if (result === null || typeof result !== 'object') throw noResult(result);
+        isDone = (result as IteratorResult<unknown>).done === true;
+        value = (result as IteratorResult<unknown>).value;
       } catch (error) {
         stepping.task = null;
         this.#bodyEnded(task, fail(error));
         return;
       }
       stepping.task = null;
-      if (result.done) {
-        this.#bodyEnded(task, succeed(result.value));
+      if (isDone) {
+        this.#bodyEnded(task, succeed(value));
         return;
       }
-      const answer = this.#answer(task, result.value);
-      if ('ok' in answer) {
-        input = answer;
-      } else {
+      const answer = this.#answer(task, value);
+      if (!isOutcome(answer)) {
         task.wait = answer;
         task.state = 'waiting';
         if (answer.isOutside !== true) this.#performer.changed(task);
         return;
       }
+      input = answer;
     }
   }
 
-  #advance(task: TaskNode, input: Outcome): IteratorResult<unknown, unknown> {
-    const iterator = task.iterator ?? this.#begin(task);
-    if (input === unwind) return iterator.return?.() ?? { done: true, value: undefined };
-    if (input.ok) return iterator.next(input.value);
-    if (iterator.throw === undefined) throw input.value;
-    return iterator.throw(input.value);
-  }
-
-  #begin(task: TaskNode): Iterator<unknown, unknown, unknown> {
-    task.started = true;
-    const operation = task.body?.();
-    task.body = null;
-    if (!isOperation(operation)) throw notAGenerator(operation, task);
-    task.iterator = operation[Symbol.iterator]();
-    return task.iterator;
-  }
-
   #answer(task: TaskNode, yielded: unknown): Outcome | Wait {
-    if (task.interrupt === null) return this.#performer.perform(task, yielded);
-    const { error } = task.interrupt;
-    task.interrupt = null;
-    return fail(error);
+    const { interrupt } = task.rare;
+    if (interrupt === null || !this.#performer.mayWait(yielded)) return this.#performer.perform(task, yielded);
+    task.ownRare.interrupt = null;
+    return fail(interrupt.error);
   }
 
   #bodyEnded(task: TaskNode, outcome: Outcome): void {
     task.iterator = null;
-    task.bodyOutcome = outcome;
-    if (!outcome.ok) this.#cancelChildren(task, 'its scope failed');
+    task.outcome = outcome;
+    if (!outcome.ok) this.#cancelSpawned(task, 'its scope failed');
     task.state = 'closing';
-    if (task.children === null) this.#finish(task);
-    else if (task.children.size === 0) this.#close(task);
+    if (!task.hasSpawned) this.#finish(task);
+    else if (task.spawnedLive === 0) this.#close(task);
     else this.#performer.changed(task);
   }
 
@@ -248,56 +243,56 @@ export class Scheduler {
       outcome = last.outcome;
     }
     const isCancelled = !outcome.ok && task.cancelled && outcome.value instanceof CancelledError;
-    task.end = { status: outcome.ok ? 'done' : isCancelled ? 'cancelled' : 'failed', outcome };
+    task.endStatus = outcome.ok ? 'done' : isCancelled ? 'cancelled' : 'failed';
+    task.outcome = outcome;
     task.state = 'ended';
-    this.tasks.delete(task.id);
-    if (task.id !== 0) this.#performer.changed(task);
-    if (task.end.status === 'failed' && task !== this.root) passedThrough(outcome.value, task.title);
-    task.watcher?.taskEnded(task);
-    this.#tellObservers(task);
-    this.#tellScope(task);
-    this.#tellOwner(task, task.end.status === 'failed');
+    if (task === this.root) return;
+    this.live--;
+    task.above?.release(task);
+    this.#performer.changed(task);
+    if (task.endStatus === 'failed') passedThrough(outcome.value, task.title);
+    if (task.scope?.state === 'closing' && task.scope.spawnedLive === 0) this.#close(task.scope);
+    this.#tellOwner(task, outcome);
+    if (task.rare !== noRare) this.#tellWatchers(task);
   }
 
   #outcomeOf(task: TaskNode): Outcome {
-    if (task.scopeError !== null) return fail(task.scopeError.error);
-    const outcome = task.bodyOutcome ?? succeed(undefined);
+    const { scopeError } = task.rare;
+    if (scopeError !== null) return fail(scopeError.error);
+    const outcome = task.outcome ?? succeed(undefined);
     return outcome.ok && task.forgotten.size > 0 ? this.#performer.forgotten(task, task.forgotten, outcome) : outcome;
   }
 
   /** The body's last words: what was to run before the end runs as its continuation, and can not be cancelled. */
   #restart(task: TaskNode, more: () => Operation<unknown>): void {
     task.cancelled = true;
-    task.interrupt = null;
-    task.scopeError = null;
+    task.ownRare.interrupt = null;
+    task.ownRare.scopeError = null;
     task.body = more;
     this.wake(task, succeed(undefined));
   }
 
-  #tellObservers(task: TaskNode): void {
-    for (const observer of task.observers ?? []) notify(task, observer);
-    task.observers = null;
+  /** After its owner: a map that has failed takes no more of its pool's slots. */
+  #tellWatchers(task: TaskNode): void {
+    const { watcher, observers } = task.rare;
+    watcher?.taskEnded(task);
+    for (const observer of observers ?? []) notify(task, observer);
+    task.ownRare.observers = null;
   }
 
-  #tellScope(task: TaskNode): void {
-    const scope = task.scope;
-    if (scope === null) return;
-    scope.children?.delete(task);
-    if (scope.state === 'closing' && scope.children?.size === 0) this.#close(scope);
-  }
-
-  #tellOwner(task: TaskNode, isFailed: boolean): void {
-    for (const canceller of task.cancellers ?? []) this.wake(canceller, succeed(undefined));
-    task.cancellers = null;
+  #tellOwner(task: TaskNode, outcome: Outcome): void {
     if (task.group !== null) {
       task.group.memberEnded(task);
-    } else if (task.joiners !== null && task.joiners.size > 0) {
-      for (const joiner of task.joiners) this.wake(joiner, (task.end as { outcome: Outcome }).outcome);
-      task.joiners = null;
-    } else if (isFailed && task.scope !== null) {
-      this.#unjoined ??= [];
-      this.#unjoined.push(task);
+      return;
     }
+    let isJoined = false;
+    for (const ender of task.takeEnders()) {
+      if (ender.isJoin) isJoined = true;
+      this.wake(ender.task, ender.isJoin ? outcome : succeed(undefined));
+    }
+    if (isJoined || task.endStatus !== 'failed') return;
+    this.#unjoined ??= [];
+    this.#unjoined.push(task);
   }
 
   /** S3: errors that no join took fail their scopes. */
@@ -306,20 +301,19 @@ export class Scheduler {
     if (failed === null) return false;
     this.#unjoined = null;
     for (const task of failed) {
-      if (task.isJoined || task.end === null || task.scope === null) continue;
-      this.#failScope(task.scope, task.end.outcome.value);
+      if (!task.isJoined && task.scope !== null) this.#failScope(task.scope, task.outcome?.value);
     }
     return true;
   }
 
   #failScope(scope: TaskNode, error: unknown): void {
-    if (scope.scopeError !== null) {
+    if (scope.rare.scopeError !== null) {
       scope.log('error', 'A second task of a failed scope failed as well.', { error });
       return;
     }
-    scope.scopeError = { error };
+    scope.ownRare.scopeError = { error };
     const reason = 'a task of its scope failed';
-    this.#cancelChildren(scope, reason);
+    this.#cancelSpawned(scope, reason);
     if (!scope.cancelled && scope.state !== 'closing') {
       scope.cancelled = true;
       this.#interrupt(scope, new CancelledError(reason));
@@ -330,18 +324,23 @@ export class Scheduler {
     const closed = this.#closed;
     if (closed === null) return false;
     this.#closed = null;
-    for (const task of closed) if (task.state === 'closing' && task.children?.size === 0) this.#finish(task);
+    for (const task of closed) if (task.state === 'closing' && task.spawnedLive === 0) this.#finish(task);
     return true;
   }
 
-  #cancelChildren(task: TaskNode, reason: string | null): void {
-    for (const child of [...(task.children ?? [])]) this.cancel(child, reason);
+  /** Those too that are made while others are cancelled: a slot of a pool has come free for them. */
+  #cancelSpawned(task: TaskNode, reason: string | null): void {
+    while (task.spawnedLive > 0) {
+      const living = task.spawnedNow().filter((spawned) => !spawned.cancelled);
+      if (living.length === 0) return;
+      for (const spawned of living) this.cancel(spawned, reason);
+    }
   }
 
   /** Throws an error at a task's wait; at its next one, when it is not waiting now. */
   #interrupt(task: TaskNode, error: unknown): void {
     if (task.state === 'ready') {
-      if (task.takeBack === null) task.interrupt = { error };
+      if (task.rare.takeBack === null) task.ownRare.interrupt = { error };
       else this.#takeBack(task, error);
       return;
     }
@@ -349,8 +348,8 @@ export class Scheduler {
   }
 
   #takeBack(task: TaskNode, error: unknown): void {
-    const { takeBack } = task;
-    task.takeBack = null;
+    const { takeBack } = task.rare;
+    task.ownRare.takeBack = null;
     task.resume = fail(error);
     takeBack?.();
   }
@@ -361,7 +360,8 @@ export class Scheduler {
     if (root.state === 'ended' || this.#ready !== null || this.#performer.hasOpenRequests()) return false;
     const error = new DeadlockError(this.describeWaits());
     if (++this.#deadlocks > DEADLOCKS_MAX) {
-      root.end = { status: 'failed', outcome: fail(error) };
+      root.endStatus = 'failed';
+      root.outcome = fail(error);
       root.state = 'ended';
     } else if (root.state === 'closing') {
       this.#failScope(root, error);
@@ -375,23 +375,16 @@ export class Scheduler {
 /** Tells one observer of a task's end; what it throws keeps nobody else from being told. */
 export function notify(task: TaskNode, observer: (end: { status: 'done' | 'failed' | 'cancelled' }) => void): void {
   try {
-    observer({ status: task.end?.status ?? 'done' });
+    observer({ status: task.endStatus ?? 'done' });
   } catch (error) {
     task.log('error', `A function given to onDone of ${task.title} threw.`, { error });
   }
 }
 
-/** What an iterator gave, read once: it may be anybody's, and its getters may throw. */
-function toStep(result: unknown): { readonly done: boolean; readonly value: unknown } {
-  if (result === null || typeof result !== 'object')
-    throw new AuthoringError(`An iterator gave ${describeFound(result)} in place of a result.`);
-  const { done, value } = result as Partial<IteratorResult<unknown>>;
-  return { done: done === true, value };
+function isOutcome(answer: Outcome | Wait): answer is Outcome {
+  return (answer as Partial<Outcome>).ok !== undefined;
 }
 
-function notAGenerator(found: unknown, task: TaskNode): AuthoringError {
-  return new AuthoringError(
-    `The function of ${task.title} in instance "${task.instanceId}" gave ${describeFound(found)}, not a generator. ` +
-      'Write function* () { ... }, and put I/O in step().',
-  );
+function noResult(found: unknown): AuthoringError {
+  return new AuthoringError(`An iterator gave ${describeFound(found)} in place of a result.`);
 }

@@ -59,11 +59,11 @@ class SemaphoreState extends Primitive implements Semaphore {
   }
 
   tryAcquire(): Operation<boolean> {
-    return this.operation('tryAcquire', () => succeed(this.#take()));
+    return this.instant('tryAcquire', () => succeed(this.#take()));
   }
 
   release(): Operation<void> {
-    return this.operation('release', () => {
+    return this.instant('release', () => {
       if (this.#taken === 0) return fail(this.#nothingTaken());
       this.#handOn();
       return succeed(undefined);
@@ -106,8 +106,13 @@ class SemaphoreState extends Primitive implements Semaphore {
   #handOn(): void {
     const next = this.#line.shift();
     if (next === null) this.#taken--;
-    else this.owner.scheduler.hand(next.task, undefined, () => this.#handOn());
+    else this.owner.scheduler.hand(next.task, undefined, () => this.#takeBack());
     this.changed();
+  }
+
+  /** Somebody may have released it in the name of the one who never got it. */
+  #takeBack(): void {
+    if (this.#taken > 0) this.#handOn();
   }
 
   #nothingTaken(): AuthoringError {

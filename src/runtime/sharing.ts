@@ -3,6 +3,7 @@
 
 import type { Primitive } from './primitive.js';
 import type { PrimitiveState, SharedDelta, TaskState } from './record.js';
+import { SmallMap } from './small-map.js';
 import type { TaskNode } from './task-node.js';
 
 export class Sharing {
@@ -11,12 +12,15 @@ export class Sharing {
   #tasks: TaskNode[] | null = null;
   #primitives: Primitive[] | null = null;
   /** By id, what the record has of those that it has something of. */
-  #told: Map<string, string> | null = null;
+  readonly #toldTasks = new SmallMap<number, string>();
+  readonly #toldPrimitives = new SmallMap<number, string>();
   /** Pools, queues, semaphores and latches that hold something or somebody. */
   readonly #inUse = new Map<number, Primitive>();
 
   /** A task was made, waits for another one, waits no more, or has ended. */
   changedTask(task: TaskNode): void {
+    if (task.isChanged) return;
+    task.isChanged = true;
     this.#tasks ??= [];
     this.#tasks.push(task);
   }
@@ -38,13 +42,16 @@ export class Sharing {
   /** What has changed since the last call; null when nothing has that the record would show. */
   takeChanges(): SharedDelta | null {
     if (this.#tasks === null && this.#primitives === null) return null;
-    const tasks = new Set(this.#tasks);
+    const tasks = this.#tasks ?? [];
     const primitives = this.#primitives ?? [];
     this.#noteUse();
     this.#tasks = null;
     const delta: SharedDelta = { t: [], p: [] };
-    for (const task of tasks) this.#tell(delta.t, task.id, `t${task.id}`, toldOfTask(task));
-    for (const primitive of primitives) this.#tell(delta.p, primitive.id, `p${primitive.id}`, primitive.state());
+    for (const task of tasks) {
+      task.isChanged = false;
+      tell(this.#toldTasks, delta.t, task.id, toldOfTask(task));
+    }
+    for (const primitive of primitives) tell(this.#toldPrimitives, delta.p, primitive.id, primitive.state());
     return delta.t.length === 0 && delta.p.length === 0 ? null : delta;
   }
 
@@ -56,25 +63,26 @@ export class Sharing {
     }
     this.#primitives = null;
   }
+}
 
-  /** Adds what differs from what was told before. */
-  #tell<T>(to: [number, T?][], id: number, key: string, what: T | null): void {
-    const text = what === null ? null : JSON.stringify(what);
-    if (text === (this.#told?.get(key) ?? null)) return;
-    this.#told ??= new Map();
-    if (what === null || text === null) {
-      this.#told.delete(key);
-      to.push([id]);
-    } else {
-      this.#told.set(key, text);
-      to.push([id, what]);
-    }
+/** Adds what differs from what was told before. */
+function tell<T>(told: SmallMap<number, string>, to: [number, T?][], id: number, what: T | null): void {
+  const before = told.get(id);
+  if (what === null) {
+    if (before === undefined) return;
+    told.delete(id);
+    to.push([id]);
+    return;
   }
+  const text = JSON.stringify(what);
+  if (text === before) return;
+  told.set(id, text);
+  to.push([id, what]);
 }
 
 /** The body is told of only while it waits for a task; that it waits for the outside its requests tell. */
 export function toldOfTask(task: TaskNode): TaskState | null {
-  if (task.end !== null) return null;
+  if (task.state === 'ended') return null;
   const wait = task.wait === null || task.wait.isOutside ? null : task.wait.what;
   const waitsFor = task.state === 'closing' ? 'the end of its tasks' : wait;
   if (task.above === null && waitsFor === null) return null;

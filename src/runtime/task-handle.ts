@@ -3,7 +3,7 @@
 import type { Execution } from './execution.js';
 import { type EffectOf, effectOperation, type Operation } from './operation.js';
 import { notify } from './scheduler.js';
-import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
+import { EndWait, fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
 import type { Task, TaskEnd } from './tasks.js';
 import { AuthoringError, ForeignPrimitiveError } from './workflow-errors.js';
 
@@ -26,20 +26,21 @@ class TaskHandle implements Task<never> {
   }
 
   join(): Operation<never> {
-    return effectOperation<never>({ kind: 'join', name: this.#task.title, task: this.#task, owner: this.#execution });
+    return effectOperation<never>({ kind: 'join', name: 'join', task: this.#task, owner: this.#execution });
   }
 
   cancel(reason?: string): Operation<void> {
-    return effectOperation<void>({ kind: 'cancelTask', name: this.#task.title, task: this.#task, owner: this.#execution, reason });
+    return effectOperation<void>({ kind: 'cancelTask', name: 'cancel', task: this.#task, owner: this.#execution, reason });
   }
 
   onDone(fn: (end: TaskEnd) => void): void {
-    if (this.#task.end !== null) {
+    if (this.#task.state === 'ended') {
       notify(this.#task, fn);
       return;
     }
-    this.#task.observers ??= [];
-    this.#task.observers.push(fn);
+    const rare = this.#task.ownRare;
+    rare.observers ??= [];
+    rare.observers.push(fn);
   }
 }
 
@@ -55,36 +56,23 @@ export function performOnTask(execution: Execution, task: TaskNode, body: Effect
     );
   if (body.kind === 'join') return join(target, task);
   execution.scheduler.cancel(target, body.reason ?? null);
-  if (task.interrupt !== null) {
+  const { interrupt } = task.rare;
+  if (interrupt !== null) {
     // It has cancelled a scope that it belongs to: this is the wait at which it is told.
-    const { error } = task.interrupt;
-    task.interrupt = null;
-    return fail(error);
+    task.ownRare.interrupt = null;
+    return fail(interrupt.error);
   }
-  if (target.end !== null) return succeed(undefined);
-  target.cancellers ??= new Set();
-  return waitIn(target.cancellers, target, task);
+  if (target.state === 'ended') return succeed(undefined);
+  return new EndWait(target, task, false);
 }
 
 function join(target: TaskNode, task: TaskNode): Outcome | Wait {
-  if (target.end !== null) {
+  if (target.state === 'ended') {
     target.isJoined = true;
-    return target.end.outcome;
+    return target.outcome ?? succeed(undefined);
   }
   for (let above = task.above; above !== null; above = above.above) if (above === target) return fail(joinsAbove(target, task));
-  target.joiners ??= new Set();
-  return waitIn(target.joiners, target, task);
-}
-
-function waitIn(waiting: Set<TaskNode>, target: TaskNode, task: TaskNode): Wait {
-  waiting.add(task);
-  return {
-    what: `the end of ${target.title}`,
-    abandon: () => {
-      waiting.delete(task);
-      return true;
-    },
-  };
+  return new EndWait(target, task, true);
 }
 
 function joinsAbove(target: TaskNode, task: TaskNode): AuthoringError {
