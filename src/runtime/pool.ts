@@ -110,7 +110,7 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
     assertCount(size, 'the size of resize()');
     return this.instant('resize', () => {
       this.#size = size;
-      this.#admit();
+      this.admit();
       return succeed(undefined);
     });
   }
@@ -120,11 +120,9 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
     return { kind: 'pool', size: this.#size, running: this.#running.size, waiting: this.#line.size };
   }
 
-  /** Takes a place in line, and the slot at once where one is free. */
-  request(task: TaskNode, taker: SlotTaker): Place<SlotTaker> {
-    const place = this.#line.join(task, taker);
-    this.#admit();
-    return place;
+  /** Takes a place in line for a slot. */
+  join(task: TaskNode, taker: SlotTaker): Place<SlotTaker> {
+    return this.#line.join(task, taker);
   }
 
   withdraw(place: Place<SlotTaker>): void {
@@ -135,11 +133,11 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
   /** A task of the pool has ended. */
   taskEnded(task: TaskNode): void {
     this.#running.delete(task);
-    this.#admit();
+    this.admit();
   }
 
   /** Gives free slots to those in line. A map that got one asks for the next in here: then the outer call goes on. */
-  #admit(): void {
+  admit(): void {
     if (this.#isAdmitting) return;
     this.#isAdmitting = true;
     while (this.#running.size < this.#size && this.#line.first !== null) {
@@ -172,7 +170,8 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
       if (hasWaited) spawner.resume = answer;
       return spawned;
     };
-    const place = this.request(spawner, { take });
+    const place = this.join(spawner, { take });
+    this.admit();
     if (answer !== null) return answer;
     return {
       what: `a slot of ${this.title}`,
@@ -244,7 +243,7 @@ class Mapping implements SlotTaker, OwnRequest {
   begin(): boolean {
     this.#advance();
     if (this.#next === null) return false;
-    this.#place = this.#pool.request(this.#options.task, this);
+    this.#ask();
     return true;
   }
 
@@ -285,7 +284,7 @@ class Mapping implements SlotTaker, OwnRequest {
   }
 
   #askForMore(): void {
-    const { group, task } = this.#options;
+    const { group } = this.#options;
     try {
       this.#advance();
     } catch (error) {
@@ -294,7 +293,13 @@ class Mapping implements SlotTaker, OwnRequest {
     }
     if (this.#isOver) return;
     if (this.#next === null) group.complete();
-    else this.#place = this.#pool.request(task, this);
+    else this.#ask();
+  }
+
+  /** The place is noted before it is served: whoever is served asks again. */
+  #ask(): void {
+    this.#place = this.#pool.join(this.#options.task, this);
+    this.#pool.admit();
   }
 
   #advance(): void {

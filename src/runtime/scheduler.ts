@@ -252,8 +252,10 @@ export class Scheduler {
     this.#performer.changed(task);
     if (task.endStatus === 'failed') passedThrough(outcome.value, task.title);
     if (task.scope?.state === 'closing' && task.scope.spawnedLive === 0) this.#close(task.scope);
-    this.#tellOwner(task, outcome);
+    // A map that has failed takes no more slots of its pool; a task that is joined has left its own.
+    if (task.group !== null) task.group.memberEnded(task);
     if (task.rare !== noRare) this.#tellWatchers(task);
+    if (task.group === null) this.#tellEnders(task, outcome);
   }
 
   #outcomeOf(task: TaskNode): Outcome {
@@ -272,7 +274,6 @@ export class Scheduler {
     this.wake(task, succeed(undefined));
   }
 
-  /** After its owner: a map that has failed takes no more of its pool's slots. */
   #tellWatchers(task: TaskNode): void {
     const { watcher, observers } = task.rare;
     watcher?.taskEnded(task);
@@ -280,11 +281,7 @@ export class Scheduler {
     task.ownRare.observers = null;
   }
 
-  #tellOwner(task: TaskNode, outcome: Outcome): void {
-    if (task.group !== null) {
-      task.group.memberEnded(task);
-      return;
-    }
+  #tellEnders(task: TaskNode, outcome: Outcome): void {
     let isJoined = false;
     for (const ender of task.takeEnders()) {
       if (ender.isJoin) isJoined = true;
