@@ -1,5 +1,6 @@
 // One commit on its way to the disk: what it changes, who waits for it, and what is to be done once it is there.
-// Lists that most commits have no use for are made when they are first needed.
+// Lists that most commits have no use for are made when they are first needed, with their first element: an empty
+// list that grows takes room for many.
 
 import type { EffectOf } from '../runtime/operation.js';
 import type { Change, Commit, Table } from '../runtime/ports.js';
@@ -35,8 +36,11 @@ export interface Turn {
   readonly end: InstanceEnd | null;
 }
 
+/** Of those that have none. */
+const noChanges: Change[] = [];
+
 export class PendingCommit implements Commit {
-  readonly changes: Change[] = [];
+  changes: Change[] = noChanges;
   turns: Turn[] | null = null;
   callers: Caller[] | null = null;
   /** Events put into mailboxes: address and seq. */
@@ -51,13 +55,16 @@ export class PendingCommit implements Commit {
   cancels: Slot[] | null = null;
   /** Attempts whose results it records: told again when the commit fails, since nobody else can. */
   redo: AttemptEvent[] | null = null;
+  /** It holds turns of ephemeral instances: nothing need be on disk for them. */
+  hasEphemeralTurns = false;
   /** Run when it is on disk. */
   after: (() => void)[] | null = null;
 
   change(table: Table, key: string, delta: string): void {
     // Reading a character makes one flat string of the pieces it was put together from: it is kept, and they are not.
     delta.charCodeAt(delta.length - 1);
-    this.changes.push({ table, key, delta });
+    if (this.changes === noChanges) this.changes = [{ table, key, delta }];
+    else this.changes.push({ table, key, delta });
   }
 
   /** Whether something follows from it, though it may have nothing to write. */
@@ -65,49 +72,54 @@ export class PendingCommit implements Commit {
     return (this.turns ?? this.puts ?? this.born ?? this.cancels ?? this.after) !== null;
   }
 
+  /** Nothing was done in it: it can be used again. */
+  get isUntouched(): boolean {
+    return this.changes === noChanges && !this.hasConsequences && (this.callers ?? this.addresses ?? this.slots ?? this.redo) === null;
+  }
+
   addTurn(turn: Turn): void {
-    this.turns ??= [];
-    this.turns.push(turn);
+    if (this.turns === null) this.turns = [turn];
+    else this.turns.push(turn);
   }
 
   addCaller(caller: Caller): void {
-    this.callers ??= [];
-    this.callers.push(caller);
+    if (this.callers === null) this.callers = [caller];
+    else this.callers.push(caller);
   }
 
   touchMailbox(address: string): void {
-    this.addresses ??= [];
-    this.addresses.push(address);
+    if (this.addresses === null) this.addresses = [address];
+    else this.addresses.push(address);
   }
 
   touchSlot(slot: Slot): void {
-    this.slots ??= [];
-    this.slots.push(slot);
+    if (this.slots === null) this.slots = [slot];
+    else this.slots.push(slot);
     slot.uncommitted++;
   }
 
   addPut(address: string, seq: number): void {
-    this.puts ??= [];
-    this.puts.push({ address, seq });
+    if (this.puts === null) this.puts = [{ address, seq }];
+    else this.puts.push({ address, seq });
   }
 
   addBorn(slot: Slot): void {
-    this.born ??= [];
-    this.born.push(slot);
+    if (this.born === null) this.born = [slot];
+    else this.born.push(slot);
   }
 
   addCancel(slot: Slot): void {
-    this.cancels ??= [];
-    this.cancels.push(slot);
+    if (this.cancels === null) this.cancels = [slot];
+    else this.cancels.push(slot);
   }
 
   addRedo(event: AttemptEvent): void {
-    this.redo ??= [];
-    this.redo.push(event);
+    if (this.redo === null) this.redo = [event];
+    else this.redo.push(event);
   }
 
   addAfter(fn: () => void): void {
-    this.after ??= [];
-    this.after.push(fn);
+    if (this.after === null) this.after = [fn];
+    else this.after.push(fn);
   }
 }

@@ -108,7 +108,8 @@ export class Consequences {
     if (this.#world.isStopping) return;
     const key = requestKey(request.task, request.pos);
     const current = slot.requests.get(key)?.request;
-    if (current === undefined || slot.stuck !== null) return;
+    // Another generation may have a request of the same key, which is started by its own commit.
+    if (current === undefined || current.seq !== request.seq || slot.stuck !== null) return;
     const effect = this.#instances.wake(slot)?.process.execution.open.get(key)?.body;
     if (effect === undefined || (effect.kind !== 'step' && effect.kind !== 'activity')) return;
     this.#world.runner.start({ owner: slot, key, request: current, effect, done: this.#done });
@@ -186,8 +187,7 @@ export class Consequences {
       slot.uncommitted--;
       slot.input = null;
     }
-    for (const request of turn.dropped)
-      if (isStep(request)) this.#world.runner.abort(slot, requestKey(request.task, request.pos), 'no longer needed');
+    for (const request of turn.dropped) if (isStep(request)) this.#world.runner.abort(slot, request, 'no longer needed');
     slot.resident?.actor.send({ type: 'rouse.committed', end });
     if (end !== null) {
       this.#ended(slot, end);

@@ -268,6 +268,8 @@ export class Instances {
     if (delta.end !== null) this.#closed(slot, delta.end, at);
     else if (delta.continuation !== null) this.#continued(slot, delta.continuation);
     else for (const request of delta.added) this.requests.add(slot, request);
+    if (slot.isEphemeral) commit.hasEphemeralTurns = true;
+    if (slot.isEphemeral && delta.onlyWaits && slot.resident?.actor instanceof LightActor) return;
     commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end });
   }
 

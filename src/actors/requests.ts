@@ -69,7 +69,7 @@ export class Requests {
     const { mailboxes } = this.#world;
     entry.receivers = (entry.request.sources ?? []).map((source, index) => {
       const address = sourceAddress(source, slot.id);
-      const receiver = { address, instanceId: slot.id, requestKey: key, source: index, seq: entry.request.seq };
+      const receiver = { address, owner: slot, requestKey: key, source: index, seq: entry.request.seq };
       mailboxes.park(receiver);
       if (mailboxes.firstEvent(address, { durable: true }) !== undefined) this.#world.meetings.push(address);
       return receiver;
@@ -81,7 +81,8 @@ export class Requests {
     if (waits === undefined) this.#world.childWaits.set(childId, [{ slot, key }]);
     else waits.push({ slot, key });
     const child = this.#world.slots.get(childId);
-    if (child !== undefined && !child.isActive && child.uncommitted === 0) this.#world.endedChildren.push(childId);
+    // One that is nowhere was ephemeral, and ended with an earlier process.
+    if (child === undefined || (!child.isActive && child.uncommitted === 0)) this.#world.endedChildren.push(childId);
   }
 
   #forgetChild(slot: Slot, key: string, childId: string): void {

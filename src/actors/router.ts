@@ -216,8 +216,8 @@ export class Router {
     return { status: receiver === undefined ? 'buffered' : 'delivered' };
   }
 
-  #isEphemeral(receiver: Receiver | undefined): boolean {
-    return receiver !== undefined && this.#world.slots.get(receiver.instanceId)?.isEphemeral === true;
+  #isEphemeral(receiver: Receiver<Slot> | undefined): boolean {
+    return receiver?.owner.isEphemeral === true;
   }
 
   #handToFirst(address: string, mail: Mail): boolean {
@@ -229,11 +229,10 @@ export class Router {
   }
 
   /** Gives a payload to a receiver. False when its instance has turned out to be stuck, and is parked no more. */
-  #hand(receiver: Receiver, payload: Carried): boolean {
-    const slot = this.#world.slots.get(receiver.instanceId);
-    const request = slot?.requests.get(receiver.requestKey)?.request;
-    if (slot === undefined || request === undefined)
-      throw new Error(`Receiver ${receiver.requestKey} of instance "${receiver.instanceId}" is parked but not open.`);
+  #hand(receiver: Receiver<Slot>, payload: Carried): boolean {
+    const slot = receiver.owner;
+    const request = slot.requests.get(receiver.requestKey)?.request;
+    if (request === undefined) throw new Error(`Receiver ${receiver.requestKey} of instance "${slot.id}" is parked but not open.`);
     const carried = request.kind === 'receiveAny' ? withSource(receiver.source, payload) : payload;
     return this.#instances.settle(slot, receiver.requestKey, 'ok', carried);
   }

@@ -86,27 +86,31 @@ export class RuntimeCore implements Runtime {
     return this.#handles.handle(id);
   }
 
-  async send<Raw>(
+  send<Raw>(
     instanceId: string,
     event: EventType<Raw, unknown>,
     payload: NoInfer<Raw>,
     options: { id?: string | undefined } = {},
   ): Promise<Delivery> {
-    assertInstanceId(instanceId);
-    const mail = await this.#toMail(event, payload, options.id, () => this.#world.slots.get(instanceId)?.isEphemeral === true);
-    return this.#deliver('send', instanceId, () => this.#supervisor.router.send(instanceId, mail));
+    return this.#deliver('send', instanceId, () => {
+      assertInstanceId(instanceId);
+      const mail = this.#toMail(event, payload, options.id, () => this.#world.slots.get(instanceId)?.isEphemeral === true);
+      return { mail, route: (ready) => this.#supervisor.router.send(instanceId, ready) };
+    });
   }
 
-  async publish<Raw>(
+  publish<Raw>(
     event: EventType<Raw, unknown>,
     key: string,
     payload: NoInfer<Raw>,
     options: { id?: string | undefined } = {},
   ): Promise<Delivery> {
-    assertKey(key, 'the key of an event');
-    const { router } = this.#supervisor;
-    const mail = await this.#toMail(event, payload, options.id, (name) => router.isForEphemeral(keyedAddress(name, key)));
-    return this.#deliver('publish', key, () => this.#supervisor.router.publish(key, mail));
+    return this.#deliver('publish', key, () => {
+      assertKey(key, 'the key of an event');
+      const { router } = this.#supervisor;
+      const mail = this.#toMail(event, payload, options.id, (name) => router.isForEphemeral(keyedAddress(name, key)));
+      return { mail, route: (ready) => router.publish(key, ready) };
+    });
   }
 
   async complete(token: string, payload: unknown): Promise<void> {
@@ -151,11 +155,13 @@ export class RuntimeCore implements Runtime {
   }
 
   async redeliver(id: string): Promise<Delivery> {
-    return this.#deliver('redeliver', id, () => {
-      const delivery = this.#supervisor.router.redeliver(Number(id));
+    let delivery: Delivery | null = null;
+    await this.#ask('redeliver', id, () => {
+      delivery = this.#supervisor.router.redeliver(Number(id));
       if (delivery === null) throw new UnknownEventError(`of dead letter "${id}"`);
-      return delivery;
     });
+    if (delivery === null) throw new RuntimeStoppedError();
+    return delivery;
   }
 
   health(): Health {
@@ -272,13 +278,22 @@ export class RuntimeCore implements Runtime {
     return found;
   }
 
-  async #deliver(name: string, target: string, run: () => Delivery): Promise<Delivery> {
-    let delivery: Delivery | null = null;
-    await this.#ask(name, target, () => {
-      delivery = run();
+  /** One promise for each event, and no more: senders may have very many under way. */
+  #deliver(name: string, target: string, prepare: () => Sending): Promise<Delivery> {
+    return new Promise((resolve, reject) => {
+      const { mail, route } = prepare();
+      const ask = (ready: Mail): void => {
+        this.#assertRunning();
+        let delivery: Delivery | null = null;
+        const caller: Caller = { resolve: () => resolve(delivery as Delivery), reject };
+        const run = (): void => {
+          delivery = route(ready);
+        };
+        this.#supervisor.send({ type: 'rouse.request', name, target, run, caller });
+      };
+      if (mail instanceof Promise) mail.then(ask).catch(reject);
+      else ask(mail);
     });
-    if (delivery === null) throw new RuntimeStoppedError();
-    return delivery;
   }
 
   /** Runs something in a commit of its own; resolves when that, and all before it, is on disk. */
@@ -294,6 +309,12 @@ export class RuntimeCore implements Runtime {
     if (this.#supervisor.failure !== null) throw this.#supervisor.failure;
     if (this.#world.isStopping) throw new RuntimeStoppedError();
   }
+}
+
+/** An event on its way, and where it is to go. */
+interface Sending {
+  readonly mail: Mail | Promise<Mail>;
+  readonly route: (mail: Mail) => Delivery;
 }
 
 /** An input as its instance gets it. */

@@ -16,7 +16,7 @@ import type { Due } from './world.js';
 /** A request as the supervisor keeps it, with what is to be undone when it closes. */
 export interface SlotRequest {
   request: Request;
-  receivers: readonly Receiver[] | null;
+  receivers: readonly Receiver<Slot>[] | null;
   deadline: Deadline<Due> | null;
 }
 

@@ -252,7 +252,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
       );
     request.sources?.forEach((source, index) => {
       const address = sourceAddress(source, this.#id);
-      this.#mailboxes.park({ address, instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
+      this.#mailboxes.park({ address, owner: null, requestKey: key, source: index, seq: request.seq });
       if (this.#mailboxes.count(address) > 0) this.#scope.self.send({ type: 'rouse.match', address });
     });
   }
@@ -261,11 +261,11 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     const key = requestKey(request.task, request.pos);
     this.#timers.get(key)?.cancel();
     this.#timers.delete(key);
-    this.#runner.abort(this, key, 'no longer needed');
+    this.#runner.abort(this, request, 'no longer needed');
     request.sources?.forEach((source, index) => {
       this.#mailboxes.unpark({
         address: sourceAddress(source, this.#id),
-        instanceId: this.#id,
+        owner: null,
         requestKey: key,
         source: index,
         seq: request.seq,

@@ -7,7 +7,7 @@ import { toMs } from '../runtime/duration.js';
 import { type ErrorData, encodeError, toErrorData } from '../runtime/error-data.js';
 import type { EffectOf } from '../runtime/operation.js';
 import type { Clock, Timer } from '../runtime/ports.js';
-import type { Request } from '../runtime/record.js';
+import { type Request, requestKey } from '../runtime/record.js';
 import { SmallMap } from '../runtime/small-map.js';
 import type { StepContext } from '../runtime/step-options.js';
 import { CancelledError, TimeoutError } from '../runtime/workflow-errors.js';
@@ -49,11 +49,13 @@ export class StepRunner {
     return this.#size;
   }
 
-  /** Starts an attempt; one of the same request that is under way goes on instead. */
+  /** Starts an attempt; one of the same request that is under way goes on instead. One of an earlier generation is over. */
   start(options: AttemptOptions): void {
-    const { owner, key } = options;
+    const { owner, key, request } = options;
     owner.attempts ??= new SmallMap();
-    if (owner.attempts.has(key)) return;
+    const current = owner.attempts.get(key);
+    if (current?.options.request.seq === request.seq) return;
+    if (current !== undefined) this.abort(owner, current.options.request, 'no longer needed');
     const attempt = new Attempt(options, this);
     owner.attempts.set(key, attempt);
     attempt.after = this.#first;
@@ -72,9 +74,9 @@ export class StepRunner {
   }
 
   /** Tells an attempt through its signal that nobody waits for it any more, and drops its outcome. */
-  abort(owner: AttemptOwner, key: string, reason: string): void {
-    const attempt = owner.attempts?.get(key);
-    if (attempt === undefined) return;
+  abort(owner: AttemptOwner, request: Request, reason: string): void {
+    const attempt = owner.attempts?.get(requestKey(request.task, request.pos));
+    if (attempt?.options.request.seq !== request.seq) return;
     this.#remove(attempt);
     attempt.abort(new CancelledError(reason));
   }

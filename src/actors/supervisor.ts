@@ -5,7 +5,7 @@
 import { type ActorLogic, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
 import { limits } from '../runtime/limits.js';
 import type { Timer } from '../runtime/ports.js';
-import { type Request, requestKey } from '../runtime/record.js';
+import type { Request } from '../runtime/record.js';
 import { StoreFailedError } from '../runtime/store-errors.js';
 import type { AttemptEvent, Caller, PendingCommit } from './commit.js';
 import { Committer, isFatal } from './committer.js';
@@ -245,8 +245,7 @@ export class Supervisor {
     const attempts = this.#redo.splice(0);
     this.#resume.clear();
     for (const [slot, steps] of slots) {
-      const isRedone = (request: Request): boolean =>
-        attempts.some((event) => event.instanceId === slot.id && event.key === requestKey(request.task, request.pos));
+      const isRedone = (request: Request): boolean => attempts.some((event) => event.instanceId === slot.id && event.seq === request.seq);
       this.consequences.resume(
         slot,
         steps.filter((request) => !isRedone(request)),

@@ -50,7 +50,7 @@ const PLACES_MAX = 10_000;
 export class World {
   readonly options: WorldOptions;
   readonly slots = new Map<string, Slot>();
-  readonly mailboxes = new MailboxMap();
+  readonly mailboxes = new MailboxMap<Slot>();
   readonly deadlines = new DeadlineHeap<Due>();
   readonly tokens = new Map<string, RequestRef>();
   readonly childWaits = new Map<string, RequestRef[]>();
@@ -63,6 +63,8 @@ export class World {
   readonly unwritten = new Fifo<PendingCommit>();
   isStopping = false;
   #commit: PendingCommit | null = null;
+  /** One that was not used. */
+  #spare: PendingCommit | null = null;
   #committer: Committer | null = null;
   #seq = 0;
   readonly #placesTold = new Set<string>();
@@ -120,7 +122,8 @@ export class World {
    */
   inCommit(run: () => void, caller?: Caller): void {
     const outer = this.#commit;
-    const commit = outer ?? new PendingCommit();
+    const commit = outer ?? this.#spare ?? new PendingCommit();
+    this.#spare = null;
     this.#commit = commit;
     try {
       run();
@@ -130,12 +133,14 @@ export class World {
     }
     if (caller === undefined) return;
     if (commit.changes.length > 0 || commit.hasConsequences) commit.addCaller(caller);
+    else if (commit.hasEphemeralTurns) caller.resolve();
     else this.committer.barrier(caller);
   }
 
   #sendOff(commit: PendingCommit): void {
     if (commit.changes.length > 0) this.committer.add(commit);
     else if (commit.hasConsequences) this.unwritten.add(commit);
+    else if (commit.isUntouched && !commit.hasEphemeralTurns) this.#spare = commit;
   }
 
   /** Ends an instance's time of being readable when its retention is over. */

@@ -106,3 +106,10 @@ export function notAnEffect(yielded: unknown, task: TaskNode, instanceId: string
   }
   return new AuthoringError(`${who} yielded ${describeFound(yielded)}, not an operation. Write yield* and an operation behind it.`);
 }
+
+export function continuedByTask(task: TaskNode): AuthoringError {
+  return new AuthoringError(
+    `continueAs() was called in ${task.title} of instance "${task.instanceId}". Only the body of a workflow can continue: ` +
+      'let the task return, and continue where it is joined.',
+  );
+}

@@ -11,7 +11,7 @@ import { ByReference, type Carried, textOfCarried } from './carried.js';
 import { encode } from './codec.js';
 import { type MadeOperation, stepping } from './context.js';
 import type { WorkflowDefinition } from './definitions.js';
-import { dueAt, mayWait, notAnEffect, requestAddressKey, runCompensations, toOutcome } from './effect-meaning.js';
+import { continuedByTask, dueAt, mayWait, notAnEffect, requestAddressKey, runCompensations, toOutcome } from './effect-meaning.js';
 import { encodeError } from './error-data.js';
 import type { ExecutionHost } from './execution-host.js';
 import { answer, isInline } from './inline-effects.js';
@@ -47,7 +47,6 @@ export class Execution implements Performer {
   readonly workflow: WorkflowDefinition;
   readonly host: ExecutionHost;
   readonly scheduler: Scheduler;
-  readonly sharing = new Sharing();
   readonly open = new SmallMap<string, OpenRequest>();
   compensations: readonly (() => Operation<unknown>)[] = noCompensations;
   /** What it goes on with when this generation has ended, from `continueAs` on. */
@@ -59,6 +58,7 @@ export class Execution implements Performer {
   /** The time of the running turn. */
   at = 0;
   #delta: TurnDelta | null = null;
+  #sharing: Sharing | null = null;
   /** None of an ephemeral instance. */
   readonly #journal: Journal | null;
   #refusals = 0;
@@ -78,6 +78,12 @@ export class Execution implements Performer {
   get delta(): TurnDelta {
     this.#delta ??= new TurnDelta();
     return this.#delta;
+  }
+
+  /** Made when there is something to tell: most instances have a body and no more. */
+  get sharing(): Sharing {
+    this.#sharing ??= new Sharing();
+    return this.#sharing;
   }
 
   get hasEnded(): boolean {
@@ -128,7 +134,7 @@ export class Execution implements Performer {
   takeDelta(): TurnDelta {
     const { delta } = this;
     this.#delta = null;
-    if (!this.isEphemeral) delta.shared = this.sharing.takeChanges();
+    if (!this.isEphemeral && this.#sharing !== null) delta.shared = this.#sharing.takeChanges();
     return delta;
   }
 
@@ -156,7 +162,7 @@ export class Execution implements Performer {
     }
     this.#adoptPending(record, journal);
     journal.end();
-    this.sharing.takeChanges();
+    this.#sharing?.takeChanges();
     this.#delta = null;
   }
 
@@ -171,13 +177,15 @@ export class Execution implements Performer {
     const { body } = yielded;
     const where = yielded.where ?? task.where;
     const pos = task.pos++;
-    if (this.#journal?.isFull === true) return this.#refuse(new JournalFullError(this.instanceId, limits.journalEntriesMax));
+    if (this.#journal?.isFull === true && body.kind !== 'continueAs')
+      return this.#refuse(new JournalFullError(this.instanceId, limits.journalEntriesMax));
     if (++this.#localEffects > limits.localEffectsMax) return this.#refuse(this.#endlessTurn());
     if (body.kind === 'instanceId') return succeed(this.instanceId);
     const local = performLocal(this, task, pos, yielded);
     if (local !== null) return local;
     if (!isInline(body)) return this.openRequest(task, pos, body, where);
-    return this.#journal === null ? finish(body, answer(this, body)) : this.#journal.answer(task, pos, body, where);
+    if (body.kind === 'continueAs' && task !== this.scheduler.root) return fail(continuedByTask(task));
+    return this.#journal === null ? finish(this, body, answer(this, body)) : this.#journal.answer(task, pos, body, where);
   }
 
   forgotten(task: TaskNode, operations: ReadonlySet<MadeOperation>, outcome: Outcome): Outcome {
@@ -205,6 +213,7 @@ export class Execution implements Performer {
     return this.open.size > 0;
   }
 
+  /** A body that waits for the outside is told by its requests. */
   changed(task: TaskNode): void {
     if (!this.isEphemeral) this.sharing.changedTask(task);
   }

@@ -3,6 +3,7 @@
 // Invariants:
 //   E2. In replay every effect answered at once, and every outcome, must meet the request that the record has for it.
 
+import type { Carried } from './carried.js';
 import { type Encoded, revive } from './codec.js';
 import { divergence, isSame } from './divergence.js';
 import { requestAddressKey } from './effect-meaning.js';
@@ -11,7 +12,7 @@ import type { Execution } from './execution.js';
 import { answerInline, type InlineEffect } from './inline-effects.js';
 import { limits } from './limits.js';
 import { type Entry, type InstanceRecord, type Request, requestKey } from './record.js';
-import { fail, type Outcome, succeed, type TaskNode } from './task-node.js';
+import { fail, type Outcome, succeed, type TaskNode, unwind } from './task-node.js';
 import type { NondeterminismError } from './workflow-errors.js';
 
 interface Replay {
@@ -52,7 +53,7 @@ export class Journal {
     const status = outcome.ok ? 'inline' : 'refused';
     const key = JSON.stringify(requestAddressKey(body));
     this.add(`[${task.id},${pos},"${status}",${text},"${body.kind}",${JSON.stringify(body.name)},${key}]`);
-    return finish(body, outcome);
+    return finish(this.#execution, body, outcome);
   }
 
   begin(record: InstanceRecord): void {
@@ -85,12 +86,16 @@ export class Journal {
     }
     replay.cursor++;
     if (entry.status === 'refused') return fail(fromErrorData(revive(entry.value) as ErrorData));
-    return finish(body, succeed(revive(entry.value)));
+    return finish(this.#execution, body, succeed(body.kind === 'continueAs' ? JSON.stringify(entry.value) : revive(entry.value)));
   }
 }
 
-/** The answer as the workflow sees it. */
-export function finish(body: InlineEffect, outcome: Outcome): Outcome {
+/** The answer as the workflow sees it; from `continueAs` on the body is left as by `return`. */
+export function finish(execution: Execution, body: InlineEffect, outcome: Outcome): Outcome {
+  if (outcome.ok && body.kind === 'continueAs') {
+    execution.continuation = { input: outcome.value as Carried, keepExposed: body.keepExposed };
+    return unwind;
+  }
   return outcome.ok && body.finish !== undefined ? succeed(body.finish(outcome.value)) : outcome;
 }
 

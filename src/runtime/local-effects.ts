@@ -5,8 +5,8 @@ import { Group, type OwnRequest, type Policy } from './group.js';
 import { type EffectOf, type EffectRequest, effectOperation, type Operation } from './operation.js';
 import type { OpenRequest } from './requests.js';
 import { makeTask, performOnTask } from './task-handle.js';
-import { fail, type Outcome, succeed, type TaskNode, unwind, type Wait } from './task-node.js';
-import { AuthoringError, ForeignPrimitiveError } from './workflow-errors.js';
+import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
+import { ForeignPrimitiveError } from './workflow-errors.js';
 
 type GroupEffect = EffectOf<'all' | 'allSettled' | 'race' | 'any'>;
 
@@ -16,8 +16,6 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
     case 'compensate':
       execution.compensations = [...execution.compensations, body.undo];
       return succeed(undefined);
-    case 'continueAs':
-      return continueAs(execution, task, body);
     case 'spawn':
       return spawn(execution, task, body);
     case 'create':
@@ -41,26 +39,6 @@ export function performLocal(execution: Execution, task: TaskNode, pos: number, 
     default:
       return null;
   }
-}
-
-/** From here on the body is left as by `return`; in a replay the schema is not run again. */
-function continueAs(execution: Execution, task: TaskNode, body: EffectOf<'continueAs'>): Outcome {
-  if (task !== execution.scheduler.root) return fail(continuedByTask(task));
-  try {
-    const { input: schema } = execution.workflow;
-    const input = execution.checked(execution.isReplaying ? undefined : schema, body.input, 'input');
-    execution.continuation = { input, keepExposed: body.keepExposed };
-    return unwind;
-  } catch (error) {
-    return fail(error);
-  }
-}
-
-function continuedByTask(task: TaskNode): AuthoringError {
-  return new AuthoringError(
-    `continueAs() was called in ${task.title} of instance "${task.instanceId}". Only the body of a workflow can continue: ` +
-      'let the task return, and continue where it is joined.',
-  );
 }
 
 function spawn(execution: Execution, task: TaskNode, body: EffectOf<'spawn'>): Outcome {

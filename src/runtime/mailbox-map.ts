@@ -11,9 +11,10 @@ import { LinkedMap } from './linked-map.js';
 import type { MailboxEvent, MailboxRecord } from './mailbox-record.js';
 
 /** A sleeping receive: one source of one request of one instance. */
-export interface Receiver {
+export interface Receiver<O = unknown> {
   readonly address: string;
-  readonly instanceId: string;
+  /** Whose it is; the map does not look at it. */
+  readonly owner: O;
   readonly requestKey: string;
   /** Which of the request's sources. */
   readonly source: number;
@@ -30,21 +31,21 @@ class Mailbox {
 }
 
 /** The receivers at one address, by how long they have slept. */
-class ReceiverQueue {
-  #queue = new LinkedMap<string, Receiver>();
+class ReceiverQueue<O> {
+  #queue = new LinkedMap<string, Receiver<O>>();
   #isInOrder = true;
 
   get size(): number {
     return this.#queue.size;
   }
 
-  get first(): Receiver | undefined {
+  get first(): Receiver<O> | undefined {
     if (!this.#isInOrder) this.#putInOrder();
     return this.#queue.first;
   }
 
   /** They come in order but after a recovery or a retry; then the queue is laid anew, once, when it is next asked. */
-  add(receiver: Receiver): void {
+  add(receiver: Receiver<O>): void {
     if ((this.#queue.last?.seq ?? -1) > receiver.seq) this.#isInOrder = false;
     this.#queue.add(receiverId(receiver), receiver);
   }
@@ -56,7 +57,7 @@ class ReceiverQueue {
     this.#isInOrder = true;
   }
 
-  remove(receiver: Receiver): void {
+  remove(receiver: Receiver<O>): void {
     this.#queue.delete(receiverId(receiver));
   }
 }
@@ -68,9 +69,9 @@ export interface Remembered {
 
 const FORGET_AT_ONCE_MAX = 100;
 
-export class MailboxMap {
+export class MailboxMap<O = unknown> {
   /** Most addresses have one receiver: it stands there by itself. */
-  readonly #receivers = new Map<string, Receiver | ReceiverQueue>();
+  readonly #receivers = new Map<string, Receiver<O> | ReceiverQueue<O>>();
   readonly #mailboxes = new Map<string, Mailbox>();
   #bufferedCount = 0;
 
@@ -101,7 +102,7 @@ export class MailboxMap {
   }
 
   /** Registers a sleeping receiver behind those that have slept longer. */
-  park(receiver: Receiver): void {
+  park(receiver: Receiver<O>): void {
     const { address } = receiver;
     const found = this.#receivers.get(address);
     if (found === undefined) {
@@ -109,14 +110,14 @@ export class MailboxMap {
     } else if (found instanceof ReceiverQueue) {
       found.add(receiver);
     } else {
-      const queue = new ReceiverQueue();
+      const queue = new ReceiverQueue<O>();
       queue.add(found);
       queue.add(receiver);
       this.#receivers.set(address, queue);
     }
   }
 
-  unpark(receiver: Receiver): void {
+  unpark(receiver: Receiver<O>): void {
     const { address } = receiver;
     const found = this.#receivers.get(address);
     if (found instanceof ReceiverQueue) {
@@ -128,7 +129,7 @@ export class MailboxMap {
   }
 
   /** The receiver that has slept longest. */
-  firstReceiver(address: string): Receiver | undefined {
+  firstReceiver(address: string): Receiver<O> | undefined {
     const found = this.#receivers.get(address);
     return found instanceof ReceiverQueue ? found.first : found;
   }
@@ -146,7 +147,7 @@ export class MailboxMap {
   }
 
   count(address: string): number {
-    return this.#mailboxes.get(address)?.events.size ?? 0;
+    return this.#mailboxes.size === 0 ? 0 : (this.#mailboxes.get(address)?.events.size ?? 0);
   }
 
   put(address: string, event: MailboxEvent): void {

@@ -140,9 +140,15 @@ export interface InstanceRecord {
 
 export type InstanceDelta = { [key: string]: Json };
 
+// Most requests are those of bodies: their keys are made once.
+const ROOT_KEYS_MAX = 1_024;
+const rootKeys: string[] = [];
+
 /** The name of a request within its instance. */
 export function requestKey(task: number, pos: number): string {
-  return `${task}:${pos}`;
+  if (task > 0 || pos >= ROOT_KEYS_MAX) return `${task}:${pos}`;
+  rootKeys[pos] ??= `0:${pos}`;
+  return rootKeys[pos];
 }
 
 /**

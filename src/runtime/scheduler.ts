@@ -160,8 +160,8 @@ export class Scheduler {
   }
 
   #makeReady(task: TaskNode): void {
-    this.#ready ??= [];
-    this.#ready.push(task);
+    if (this.#ready === null) this.#ready = [task];
+    else this.#ready.push(task);
   }
 
   #close(task: TaskNode): void {

@@ -39,6 +39,11 @@ export class TurnDelta {
     return this.end !== null || this.continuation !== null;
   }
 
+  /** It only waits for something else now: no step is to be started, none to be aborted, nobody to be told. */
+  get onlyWaits(): boolean {
+    return !this.isLast && this.dropped.length === 0 && !this.added.some(({ kind }) => kind === 'step' || kind === 'activity');
+  }
+
   add(request: Request): void {
     if (this.added.length === 0) this.added = [request];
     else (this.added as Request[]).push(request);
