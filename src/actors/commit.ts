@@ -34,6 +34,8 @@ export interface Turn {
   readonly added: readonly Request[];
   readonly dropped: readonly Request[];
   readonly end: InstanceEnd | null;
+  /** Ended ephemeral instances that nobody can ask for any more, when the body that started them is over. */
+  readonly orphans: Iterable<Slot> | null;
 }
 
 /** Of those that have none. */

@@ -14,6 +14,7 @@ import { nextDelayMs, type StepOptions } from '../runtime/step-options.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import { CancelledError, EphemeralLostError, InterruptedTooOftenError, WorkflowFailedError } from '../runtime/workflow-errors.js';
 import type { AttemptEvent, PendingCommit, Turn } from './commit.js';
+import { Ephemerals } from './ephemerals.js';
 import type { Instances } from './instances.js';
 import type { Router } from './router.js';
 import { isStep, type Slot } from './slot.js';
@@ -41,12 +42,14 @@ export class Consequences {
   readonly #world: World;
   readonly #instances: Instances;
   readonly #router: Router;
+  readonly #ephemerals: Ephemerals;
   readonly #attempted: (event: AttemptEvent) => void;
 
   constructor(options: ConsequencesOptions) {
     this.#world = options.world;
     this.#instances = options.instances;
     this.#router = options.router;
+    this.#ephemerals = new Ephemerals(options.world, options.router);
     this.#attempted = options.attempted;
   }
 
@@ -70,6 +73,8 @@ export class Consequences {
       for (const turn of commit.turns ?? []) slots.add(turn.slot);
       for (const slot of commit.slots ?? []) slots.add(slot);
       for (const address of commit.addresses ?? []) addresses.add(address);
+      for (const slot of commit.born ?? []) if (slot.isEphemeral) this.#ephemerals.unborn(slot);
+      for (const slot of commit.cancels ?? []) slot.cancelAsked = null;
     }
     for (const slot of slots) this.#instances.reload(slot, error);
     for (const address of addresses) this.#router.reload(address);
@@ -171,13 +176,11 @@ export class Consequences {
     const end = child?.isEphemeral === true ? ephemeralEnd(child) : this.#storedEnd(childId);
     if (end === null) return;
     for (const { slot, key } of [...(this.#world.childWaits.get(childId) ?? [])]) {
-      const wait = slot.resident?.process.execution.open.get(key)?.body;
       this.#world.inCommit(() => {
         const told = slot.isEphemeral ? end : toStored(end, childId);
-        this.#instances.settle(slot, key, told.status, told.carried);
+        const isTold = this.#instances.settle(slot, key, told.status, told.carried);
+        if (isTold && child?.isEphemeral === true) this.#world.commit.addAfter(() => this.#ephemerals.told(child));
       });
-      // Nobody but a `call` knows this child.
-      if (child?.isEphemeral === true && wait?.kind === 'child' && wait.owned) this.#forget(child);
     }
   }
 
@@ -189,6 +192,7 @@ export class Consequences {
     }
     for (const request of turn.dropped) if (isStep(request)) this.#world.runner.abort(slot, request, 'no longer needed');
     slot.resident?.actor.send({ type: 'rouse.committed', end });
+    if (turn.orphans !== null) this.#ephemerals.orphaned(turn.orphans);
     if (end !== null) {
       this.#ended(slot, end);
       return;
@@ -200,38 +204,12 @@ export class Consequences {
   #ended(slot: Slot, end: InstanceEnd): void {
     this.#instances.departed(slot);
     if (slot.mailboxes !== null) this.#world.inCommit(() => this.#router.clearMailboxes(slot));
-    this.#instances.forgetEphemerals(slot);
-    if (slot.isEphemeral) this.#ephemeralEnded(slot, end);
+    if (slot.isEphemeral) this.#ephemerals.ended(slot);
     else this.#world.watchRetention(slot);
     if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
     const waiters = slot.waiters ?? [];
     slot.waiters = null;
     for (const waiter of waiters) waiter.ended(end.status, end.carried);
-  }
-
-  /** Its handles still know how it ended; of others only the body that started it may ask. */
-  #ephemeralEnded(slot: Slot, end: InstanceEnd): void {
-    const parent = slot.parent === null ? undefined : this.#world.slots.get(slot.parent);
-    if (parent?.isActive !== true || parent.generation !== slot.parentGeneration) {
-      this.#forget(slot);
-      if (end.status === 'failed' && (slot.waiters ?? []).length === 0) this.#logUnseen(slot, end);
-    }
-  }
-
-  #logUnseen(slot: Slot, end: InstanceEnd): void {
-    const error = unpack(end.carried);
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.#world.logger.log('error', `Ephemeral instance "${slot.id}" failed and nobody waits for it: ${text}`, {
-      instanceId: slot.id,
-      workflow: slot.workflow,
-      error,
-    });
-  }
-
-  #forget(slot: Slot): void {
-    this.#router.removeMailboxes(slot);
-    this.#world.slots.delete(slot.id);
-    if (slot.parent !== null) this.#world.slots.get(slot.parent)?.ephemerals?.delete(slot);
   }
 
   #storedInput(slot: Slot): string | null {
@@ -262,11 +240,11 @@ export class Consequences {
     const { mailboxes, meetings } = this.#world;
     mailboxes.setDurable(address, seq);
     if (mailboxes.firstReceiver(address) !== undefined) meetings.push(address);
-    else this.#router.keep(address, seq);
   }
 
   #cancelAsked(slot: Slot, reason: string | null): void {
     if (!slot.isActive || slot.stuck !== null) return;
+    slot.cancelAsked = null;
     this.#world.inCommit(() => this.#instances.cancel(slot, reason));
   }
 

@@ -40,11 +40,19 @@ export class Handles {
       id,
       result: (options = {}) => this.#result<O>(id, known, options.signal),
       info: () => this.#info(id, known),
-      send: (event, payload, options) => this.#asking.send(id, event, payload, options),
-      cancel: (reason) => this.#cancel(id, reason ?? null),
-      terminate: (reason) => this.#terminate(id, reason ?? null),
-      retry: () => this.#retry(id),
+      send: async (event, payload, options) => {
+        this.#assertSame(known);
+        return this.#asking.send(id, event, payload, options);
+      },
+      cancel: (reason) => this.#cancel(id, known, reason ?? null),
+      terminate: (reason) => this.#terminate(id, known, reason ?? null),
+      retry: () => this.#retry(id, known),
     };
+  }
+
+  /** The handle of an ephemeral instance is not that of another one which got its id later. */
+  #assertSame(known: Slot | undefined): void {
+    if (known !== undefined && this.#world.slots.get(known.id) !== known) throw new InstanceEndedError(known.id, known.status);
   }
 
   async #info(id: string, known: Slot | undefined): Promise<InstanceInfo> {
@@ -53,8 +61,9 @@ export class Handles {
     return slot.isEphemeral ? toEphemeralInfo(slot) : toInfo(await this.record(id));
   }
 
-  async #cancel(id: string, reason: string | null): Promise<void> {
+  async #cancel(id: string, known: Slot | undefined, reason: string | null): Promise<void> {
     await this.#asking.ask('cancel', id, () => {
+      this.#assertSame(known);
       const slot = this.slot(id);
       if (slot.status === 'cancelled') return;
       if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
@@ -62,8 +71,9 @@ export class Handles {
     });
   }
 
-  async #terminate(id: string, reason: string | null): Promise<void> {
+  async #terminate(id: string, known: Slot | undefined, reason: string | null): Promise<void> {
     await this.#asking.ask('terminate', id, () => {
+      this.#assertSame(known);
       const slot = this.slot(id);
       if (slot.status === 'cancelled') return;
       if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
@@ -71,9 +81,10 @@ export class Handles {
     });
   }
 
-  async #retry(id: string): Promise<void> {
+  async #retry(id: string, known: Slot | undefined): Promise<void> {
     const { instances, consequences } = this.#supervisor;
     await this.#asking.ask('retry', id, () => {
+      this.#assertSame(known);
       const slot = this.slot(id);
       if (slot.stuck === null) throw new InstanceNotStuckError(id, slot.shownStatus);
       instances.retry(slot);
@@ -86,8 +97,9 @@ export class Handles {
     // An ephemeral one that has gone is known to its handles, whatever became of the runtime.
     if (known === undefined || known.resident !== null || known.end === null) this.#asking.assertRunning();
     const slot = known ?? this.slot(id);
+    slot.isAsked = true;
     if (slot.end !== null && slot.resident === null) return endedWith<O>(slot, slot.end.status, slot.end.carried);
-    if (!slot.isActive && slot.uncommitted === 0) return this.#endOf<O>(await this.record(id));
+    if (!slot.isEphemeral && !slot.isActive && slot.uncommitted === 0) return this.#endOf<O>(await this.record(id));
     return new Promise<O>((resolve, reject) => {
       const onAbort = (): void => {
         slot.waiters = slot.waiters?.filter((candidate) => candidate !== waiter) ?? null;

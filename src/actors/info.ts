@@ -47,7 +47,7 @@ export function toEphemeralInfo(slot: Slot): InstanceInfo {
     startedAt: slot.startedAt,
     endedAt: slot.endedAt,
     error: hasFailed && slot.end !== null ? toErrorData(unpack(slot.end.carried)) : null,
-    exposed: Object.fromEntries(execution?.exposed ?? []),
+    exposed: Object.fromEntries(execution?.exposed ?? slot.exposed ?? []),
     generation: slot.generation,
     tasks: toTasks(tasks, requests),
     primitives: [...(execution?.sharing.primitives() ?? [])].map(toPrimitive),
@@ -66,7 +66,8 @@ function toStatus(status: InstanceRecord['status'], requests: readonly Request[]
 
 function toTasks(tasks: ReadonlyMap<number, TaskState>, requests: readonly Request[]): TaskInfo[] {
   const outside = new Map(requests.map((request) => [request.task, `${request.kind} "${request.name}"`]));
-  return [...tasks].map(([id, [parent, name, waitsFor]]) => ({
+  const inOrder = [...tasks].sort(([a], [b]) => a - b);
+  return inOrder.map(([id, [parent, name, waitsFor]]) => ({
     id: String(id),
     name,
     parent: id === 0 ? null : String(parent),

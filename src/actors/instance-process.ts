@@ -87,9 +87,14 @@ export class InstanceProcess {
 
   /** Only one generation begins in a turn: one that never waits must not keep everyone else from running. */
   #continue(at: number, isWoken: boolean): void {
-    const { continuation, hasContinued } = this.execution;
+    const { continuation, hasContinued, exposed } = this.execution;
     if (!hasContinued || continuation === null) return;
-    this.execution = this.#generation(unpack(continuation.input));
+    const next = (): Execution => {
+      const execution = this.#generation(unpack(continuation.input));
+      if (continuation.keepExposed) execution.exposed = exposed;
+      return execution;
+    };
+    this.execution = next();
     if (isWoken) {
       try {
         this.execution.begin(at);
@@ -98,7 +103,7 @@ export class InstanceProcess {
         return;
       } catch {
         // It is begun anew by itself, where its fault is its own and not that of the turn before.
-        this.execution = this.#generation(unpack(continuation.input));
+        this.execution = next();
       }
     }
     this.host.beginLater();

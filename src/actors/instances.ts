@@ -36,6 +36,8 @@ export interface Birth {
   readonly input: Carried;
   readonly depth: number;
   readonly parent: Slot | null;
+  /** By `call`: nobody but that wait knows it. */
+  readonly isCalled: boolean;
 }
 
 /** The requests of everyone who has ended. */
@@ -78,8 +80,9 @@ export class Instances {
     slot.input = input;
     slot.startedAt = this.#world.now;
     this.#world.slots.set(id, slot);
+    slot.isCalled = birth.isCalled;
     if (slot.isEphemeral) {
-      if (parent !== null) parent.ephemerals = (parent.ephemerals ?? new Set()).add(slot);
+      slot.firstInput = input;
       return slot;
     }
     const above = `${JSON.stringify(head.parent ?? 0)}${parentGeneration === 0 ? '' : `,0,${parentGeneration}`}`;
@@ -168,7 +171,8 @@ export class Instances {
   #endAt(slot: Slot, end: InstanceEnd, at: number): void {
     const dropped = [...slot.requests.values()].map((entry) => entry.request);
     this.#closed(slot, end, at);
-    this.#world.commit.addTurn({ slot, added: [], dropped, end });
+    this.#world.commit.addTurn({ slot, added: [], dropped, end, orphans: slot.endedEphemerals });
+    slot.endedEphemerals = null;
   }
 
   /** The instance in memory; null when it cannot be brought back and is stuck now. */
@@ -232,7 +236,9 @@ export class Instances {
    * @throws why it still cannot go on
    */
   retry(slot: Slot): void {
-    const process = slot.requests.size === 0 ? this.#checkUnborn(slot) : this.#restore(slot);
+    // One without requests has not had its first turn: there is nothing to replay, only a workflow to be known.
+    this.#world.workflow(slot.workflow, slot.version);
+    const process = slot.requests.size === 0 ? null : this.#restore(slot);
     slot.stuck = null;
     for (const [key, { request }] of slot.requests) this.#resetInterruptions(slot, key, request);
     if (process !== null) this.#settleIn(slot, process);
@@ -270,7 +276,9 @@ export class Instances {
     else for (const request of delta.added) this.requests.add(slot, request);
     if (slot.isEphemeral) commit.hasEphemeralTurns = true;
     if (slot.isEphemeral && delta.onlyWaits && slot.resident?.actor instanceof LightActor) return;
-    commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end });
+    const orphans = delta.isLast ? slot.endedEphemerals : null;
+    if (delta.isLast) slot.endedEphemerals = null;
+    commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end, orphans });
   }
 
   /** Notes that all of an instance is on disk: from now on it may leave memory. */
@@ -312,7 +320,8 @@ export class Instances {
   /** Reads an instance anew from the store, after a commit that changed it has failed. */
   reload(slot: Slot, cause: unknown): void {
     if (slot.isEphemeral) {
-      this.#fail(slot, cause);
+      // One that has ended and told so stays as it is: nothing of it can be taken back.
+      if (slot.end === null || slot.resident !== null) this.#fail(slot, cause);
       return;
     }
     this.#leave(slot);
@@ -342,12 +351,6 @@ export class Instances {
     for (const slot of this.#world.slots.values()) this.#leave(slot);
   }
 
-  /** An instance without requests has not had its first turn: there is nothing to replay, only a workflow to be known. */
-  #checkUnborn(slot: Slot): null {
-    this.#world.workflow(slot.workflow, slot.version);
-    return null;
-  }
-
   #restore(slot: Slot): InstanceProcess {
     const workflow = this.#world.workflow(slot.workflow, slot.version);
     const record = this.#world.store.readInstance(slot.id);
@@ -367,20 +370,16 @@ export class Instances {
     slot.generation++;
     slot.isCancelled = false;
     if (slot.isEphemeral) slot.input = input;
-    this.forgetEphemerals(slot);
-  }
-
-  /** Lets go of the ends of those that nobody can ask for any more: the handles of their parent's body are gone. */
-  forgetEphemerals(slot: Slot): void {
-    for (const child of slot.ephemerals ?? []) if (!child.isActive) this.#world.slots.delete(child.id);
-    slot.ephemerals = null;
   }
 
   #closed(slot: Slot, end: InstanceEnd, at: number): void {
     this.requests.removeAll(slot);
     slot.requests = none;
     slot.status = end.status;
-    if (slot.isEphemeral) slot.end = end;
+    if (slot.isEphemeral) {
+      slot.end = end;
+      slot.exposed = slot.resident?.process.execution.exposed ?? slot.exposed;
+    }
     slot.endedAt = at;
     slot.stuck = null;
   }

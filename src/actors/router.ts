@@ -44,6 +44,7 @@ export class Router {
     const slot = this.#world.slots.get(instanceId);
     if (slot === undefined) throw new InstanceNotFoundError(instanceId);
     if (!slot.isActive) throw new InstanceEndedError(instanceId, slot.status);
+    if (mail.isInner && slot.isEphemeral) return this.#deliverLater(address, mail, slot);
     return this.#deliver(address, mail, slot);
   }
 
@@ -51,6 +52,7 @@ export class Router {
   publish(key: string, mail: Mail): Delivery {
     const address = keyedAddress(mail.event, key);
     if (this.#isDuplicate(address, mail)) return { status: 'duplicate' };
+    if (mail.isVolatile && this.isForEphemeral(address)) return this.#deliverLater(address, mail, null);
     return this.#deliver(address, mail, null);
   }
 
@@ -58,33 +60,6 @@ export class Router {
   isForEphemeral(address: string): boolean {
     const { mailboxes } = this.#world;
     return mailboxes.count(address) === 0 && this.#isEphemeral(mailboxes.firstReceiver(address));
-  }
-
-  /** Keeps an event that was to go by reference and has missed its receiver. */
-  keep(address: string, seq: number): void {
-    const { mailboxes, logger } = this.#world;
-    const event = [...mailboxes.events(address)].find((candidate) => candidate.seq === seq);
-    if (event === undefined || !(event.payload instanceof ByReference) || parseAddress(address).isDirect) return;
-    mailboxes.take(address, seq);
-    try {
-      const mail = new Mail({
-        ...addressed(address),
-        payload: event.payload.value,
-        id: undefined,
-        expiryMs: 0,
-        isInner: true,
-        isVolatile: false,
-      });
-      const kept: MailboxEvent = { ...event, payload: mail.encoded() };
-      this.#world.inCommit(() => {
-        mailboxes.put(address, kept);
-        this.#change(address, `{"p":[${eventText(kept)}]}`, null);
-        this.#world.commit.addPut(address, seq);
-      });
-      this.watchExpiry(address);
-    } catch (error) {
-      logger.log('error', 'An event sent by reference has lost its receiver, and cannot be stored for another one.', { address, error });
-    }
   }
 
   /** Hands events that are on disk to the receivers that wait for them, each in a commit of its own. Returns whether any is left. */
@@ -202,17 +177,41 @@ export class Router {
     return mail.id !== undefined && this.#world.mailboxes.hasSeen(address, mail.id, this.#world.now);
   }
 
+  /** What goes from a workflow to an ephemeral one is nowhere stored: it goes when the sender's turn cannot be undone any more (T2). */
+  #deliverLater(address: string, mail: Mail, slot: Slot | null): Delivery {
+    const { mailboxes, commit } = this.#world;
+    if (mailboxes.count(address) >= limits.mailboxEventsMax) throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
+    const isAwaited = mailboxes.count(address) === 0 && mailboxes.firstReceiver(address) !== undefined;
+    commit.addAfter(() => {
+      if (slot?.isActive === false || this.#isDuplicate(address, mail)) return;
+      this.#world.inCommit(() => this.#deliverNow(address, mail, slot));
+    });
+    return { status: isAwaited ? 'delivered' : 'buffered' };
+  }
+
+  /** Its sender was told that it was accepted: what keeps it from that is an error of nobody but the log's. */
+  #deliverNow(address: string, mail: Mail, slot: Slot | null): void {
+    try {
+      this.#deliver(address, mail, slot);
+    } catch (error) {
+      this.#world.logger.log('error', 'An event sent to an ephemeral instance found nobody who could take it.', {
+        address: describeAddress(address),
+        error,
+      });
+    }
+  }
+
   #deliver(address: string, mail: Mail, slot: Slot | null): Delivery {
     const { mailboxes } = this.#world;
     const waiting = mailboxes.count(address);
-    if (!mail.isInner && waiting === 0 && this.#handToFirst(address, mail)) {
+    const isAtOnce = !mail.isInner || mail.isVolatile || slot?.isEphemeral === true;
+    if (isAtOnce && waiting === 0 && this.#handToFirst(address, mail)) {
       if (mail.id !== undefined) this.#remember(address, mail.id, '', slot);
       return { status: 'delivered' };
     }
     if (waiting >= limits.mailboxEventsMax) throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
     const receiver = waiting === 0 ? mailboxes.firstReceiver(address) : undefined;
-    const isVolatile = slot === null ? mail.isVolatile && this.#isEphemeral(receiver) : slot.isEphemeral;
-    this.#put(address, mail, slot, isVolatile);
+    this.#put(address, mail, slot);
     return { status: receiver === undefined ? 'buffered' : 'delivered' };
   }
 
@@ -237,21 +236,20 @@ export class Router {
     return this.#instances.settle(slot, receiver.requestKey, 'ok', carried);
   }
 
-  #put(address: string, mail: Mail, slot: Slot | null, isVolatile: boolean): void {
+  #put(address: string, mail: Mail, slot: Slot | null): void {
     const at = this.#world.now;
     const event: MailboxEvent = {
       seq: this.#world.nextSeq(),
       at,
-      payload: mail.carried(isVolatile),
+      payload: mail.carried(slot?.isEphemeral === true),
       id: mail.id ?? null,
       expiresAt: slot === null ? at + mail.expiryMs : null,
       origin: null,
     };
     this.#world.mailboxes.put(address, event);
-    const put = event.payload instanceof ByReference ? '' : `"p":[${eventText(event)}]`;
+    const put = slot?.isEphemeral === true ? '' : `"p":[${eventText(event)}]`;
     if (mail.id !== undefined) this.#remember(address, mail.id, put === '' ? '' : `${put},`, slot);
-    else if (put !== '') this.#change(address, `{${put}}`, slot);
-    else slot?.keepMailbox(address);
+    else this.#change(address, `{${put}}`, slot);
     this.#world.commit.addPut(address, event.seq);
     if (slot === null) this.watchExpiry(address);
   }
@@ -281,8 +279,13 @@ export class Router {
   #take(address: string, events: readonly MailboxEvent[]): void {
     for (const event of events) this.#world.mailboxes.take(address, event.seq);
     this.#unwatchExpiry(address, events);
-    const stored = events.filter((event) => !(event.payload instanceof ByReference));
-    if (stored.length > 0) this.#change(address, `{"x":[${stored.map((event) => event.seq).join(',')}]}`, null);
+    if (this.#isStoredAt(address)) this.#change(address, `{"x":[${events.map((event) => event.seq).join(',')}]}`, null);
+  }
+
+  /** The mailboxes of ephemeral instances are nowhere but in memory. */
+  #isStoredAt(address: string): boolean {
+    const { isDirect, target } = address === DEAD_LETTERS ? { isDirect: false, target: '' } : parseAddress(address);
+    return !isDirect || this.#world.slots.get(target)?.isEphemeral !== true;
   }
 
   #bury(address: string, event: MailboxEvent): void {
@@ -304,10 +307,6 @@ export class Router {
     this.#world.commit.change('mailbox', address, delta);
     this.#world.commit.touchMailbox(address);
   }
-}
-
-function addressed(address: string): { event: string } {
-  return { event: parseAddress(address).event };
 }
 
 /** Of a `receiveAny`: which of its sources it is, and the payload. */

@@ -73,7 +73,7 @@ export class RuntimeCore implements Runtime {
         this.#assertSameStart(slot, definition.name, input);
         return;
       }
-      slot = instances.create({ id, workflow: definition, input, depth: 0, parent: null });
+      slot = instances.create({ id, workflow: definition, input, depth: 0, parent: null, isCalled: false });
       instances.begin(slot, definition, input);
     });
     return this.#handles.handle<O>(id, slot?.isEphemeral === true ? slot : undefined);
@@ -136,7 +136,7 @@ export class RuntimeCore implements Runtime {
   async query(instanceId: string, name: string): Promise<unknown> {
     this.#assertRunning();
     const slot = this.#handles.slot(instanceId);
-    if (slot.isEphemeral) return slot.resident?.process.execution.exposed?.get(name);
+    if (slot.isEphemeral) return (slot.resident?.process.execution.exposed ?? slot.exposed)?.get(name);
     const record = await this.#handles.record(instanceId);
     const value = record.exposed.get(name);
     return value === undefined ? undefined : revive(value);
@@ -247,7 +247,8 @@ export class RuntimeCore implements Runtime {
 
   #assertSameStart(slot: Slot, workflow: string, input: Carried): void {
     if (slot.workflow !== workflow) throw new InstanceConflictError(slot.id, 'workflow');
-    const known = slot.input === null ? this.#firstInput(slot) : unpack(slot.input);
+    const first = slot.isEphemeral ? slot.firstInput : slot.input;
+    const known = first === null ? this.#firstInput(slot) : unpack(first);
     if (!isSameValue(known, unpack(input))) throw new InstanceConflictError(slot.id, 'input');
   }
 

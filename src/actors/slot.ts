@@ -61,8 +61,14 @@ export class Slot {
   end: InstanceEnd | null = null;
   /** A cancellation of an ephemeral one that has not begun yet. */
   cancelAsked: { readonly reason: string | null } | null = null;
-  /** Ephemeral instances that it has started. */
-  ephemerals: Set<Slot> | null = null;
+  /** Ephemeral instances that its body has started and that have ended. */
+  endedEphemerals: Set<Slot> | null = null;
+  /** Of an ephemeral one: its first input, what it has exposed at its end, and whether anybody has asked how it ended. */
+  firstInput: Carried | null = null;
+  exposed: ReadonlyMap<string, unknown> | null = null;
+  isAsked = false;
+  /** Started by `call`: nobody but that wait knows it. */
+  isCalled = false;
   isCancelled = false;
   /** The `n` part of its first delta, until its first turn. */
   beginText: string | null = null;

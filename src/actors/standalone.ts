@@ -101,6 +101,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     for (const [address, payload] of events) host.#put(address, payload);
     const record = host.readRecord();
     if (record === undefined) throw new DefinitionError('The snapshot holds no record of an instance.');
+    host.generation = record.generation;
     for (const request of record.pending.values()) host.#seq = Math.max(host.#seq, request.seq);
     if (record.journal.length === 0 && record.pending.size === 0) {
       // It was persisted before it was started: there is no turn to replay.
@@ -198,6 +199,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
   turned(delta: TurnDelta, at: number): void {
     this.#deltas.push(this.#withBegin(delta, at));
     this.#beginText = null;
+    if (delta.continuation !== null) this.#continued();
     for (const request of delta.dropped) this.#disarm(request);
     const end = delta.end;
     if (delta.isLast) this.stop();
@@ -205,8 +207,15 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     this.#scope.self.send({ type: 'rouse.committed', end });
   }
 
-  beginLater(): void {
+  /** A loop may go on for ever: what is over is let go of. */
+  #continued(): void {
     this.generation++;
+    this.#failed.clear();
+    const record = this.readRecord();
+    if (record !== undefined) this.#deltas = [toBaseDelta(record)];
+  }
+
+  beginLater(): void {
     this.#scope.self.send({ type: 'rouse.begin', at: this.now() });
   }
 

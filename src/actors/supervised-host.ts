@@ -81,11 +81,12 @@ export class SupervisedHost implements InstanceHost {
     }
     const what = `the input of workflow "${workflow.name}"`;
     const valid = validateSync(workflow.input, effect.input, what);
-    const input = workflow.isDurable ? encode(valid, what) : new ByReference(valid);
+    const isByReference = !workflow.isDurable && this.isEphemeral;
+    const input = isByReference ? new ByReference(valid) : encode(valid, what);
     const id = effect.id ?? this.#world.options.ids.id();
     assertInstanceId(id);
     if (this.#world.slots.has(id)) throw new InstanceConflictError(id, 'workflow');
-    this.#instances.bear(this.#instances.create({ id, workflow, input, depth, parent: this.#slot }));
+    this.#instances.bear(this.#instances.create({ id, workflow, input, depth, parent: this.#slot, isCalled: effect.isCalled }));
     return id;
   }
 
@@ -106,6 +107,7 @@ export class SupervisedHost implements InstanceHost {
   }
 
   locateForgotten(execution: Execution, task: number): string | null {
+    if (this.isEphemeral) return null;
     const { at, delta } = execution;
     const own = this.#slot.beginText === null ? delta.text(at) : delta.text(at, this.#slot.beginText);
     return locateForgotten(execution, task, this, [...this.#world.uncommittedDeltas(this.#slot.id), own]);
@@ -138,6 +140,9 @@ export class SupervisedHost implements InstanceHost {
     if (!(effect.event instanceof EventDefinition)) throw new UnknownEventError(effect.name);
     const { name, schema, expiryMs } = effect.event;
     const payload = validateSync(schema, effect.payload, `the payload of event "${name}"`);
-    return new Mail({ event: name, payload, id: effect.id, expiryMs, isInner: true, isVolatile: this.isEphemeral });
+    const mail = new Mail({ event: name, payload, id: effect.id, expiryMs, isInner: true, isVolatile: this.isEphemeral });
+    // What one with a record has sent must not be changed behind its back by who gets it (C3).
+    if (!this.isEphemeral) mail.encoded();
+    return mail;
   }
 }

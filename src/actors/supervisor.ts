@@ -321,7 +321,9 @@ export class Supervisor {
   #forget({ slot }: Extract<Due, { kind: 'retention' }>): void {
     if (this.world.slots.get(slot.id) !== slot) return;
     // A parent that lives may still ask for the result.
-    const isWanted = this.world.childWaits.has(slot.id) || (slot.parent !== null && this.world.slots.get(slot.parent)?.isActive === true);
+    const parent = slot.parent === null ? undefined : this.world.slots.get(slot.parent);
+    const canBeAsked = parent?.isActive === true && parent.generation === slot.parentGeneration;
+    const isWanted = this.world.childWaits.has(slot.id) || canBeAsked;
     if (isWanted) {
       this.world.watchRetention(slot, this.world.now + limits.retentionMs);
       return;

@@ -30,7 +30,10 @@ export function toOutcome(body: EffectBody, status: SettleStatus, stored: Json |
     return succeed(body.finish === undefined ? value : body.finish(value));
   }
   if (body.kind === 'sleep') return succeed(undefined);
-  if (body.kind === 'timeout') return body.orElse === null ? fail(new TimeoutError('timeout()', body.ms)) : succeed(body.orElse.value);
+  if (body.kind === 'timeout')
+    return body.orElse === null
+      ? fail(new TimeoutError(body.name === 'timeout' ? 'timeout()' : `timeout "${body.name}"`, body.ms))
+      : succeed(body.orElse.value);
   return fail(new TimeoutError(`${body.kind} "${body.name}"`, 'timeoutMs' in body ? (body.timeoutMs ?? 0) : 0));
 }
 

@@ -4,13 +4,13 @@ import { encode } from './codec.js';
 import { stepping } from './context.js';
 import {
   type AnyEvent,
-  type AnyWorkflow,
   EventDefinition,
   type EventType,
   type PayloadOf,
   type Received,
   toWorkflowDefinition,
   type Workflow,
+  type WorkflowDefinition,
 } from './definitions.js';
 import { type Duration, toMs } from './duration.js';
 import { DefinitionError, UnknownEventError } from './errors.js';
@@ -277,11 +277,20 @@ export function startChild<Raw, O>(
   workflow: Workflow<Raw, O>,
   ...args: InputArgs<NoInfer<Raw>>
 ): Operation<{ readonly id: string; result(): Operation<O> }> {
-  const definition = toWorkflowDefinition(workflow);
-  const [input, options] = args as [unknown, StartOptions?];
+  return startsChild(toWorkflowDefinition(workflow), args as [unknown, StartOptions?], false) as Operation<{
+    readonly id: string;
+    result(): Operation<O>;
+  }>;
+}
+
+function startsChild(
+  definition: WorkflowDefinition,
+  [input, options]: [unknown, StartOptions?],
+  isCalled: boolean,
+): Operation<{ readonly id: string; result(): Operation<never> }> {
   if (options?.id !== undefined) assertInstanceId(options.id);
-  const finish = (id: unknown) => ({ id, result: () => childResult(definition.name, id as string, false) });
-  return effectOperation({ kind: 'startChild', name: definition.name, workflow: definition, input, id: options?.id, finish });
+  const finish = (id: unknown) => ({ id, result: () => childResult(definition.name, id as string, isCalled) });
+  return effectOperation({ kind: 'startChild', name: definition.name, workflow: definition, input, id: options?.id, isCalled, finish });
 }
 
 /**
@@ -290,10 +299,10 @@ export function startChild<Raw, O>(
  * @throws WorkflowFailedError when it failed or was cancelled
  */
 export function call<Raw, O>(workflow: Workflow<Raw, O>, ...args: InputArgs<NoInfer<Raw>>): Operation<O> {
-  const definition = toWorkflowDefinition(workflow) as unknown as AnyWorkflow;
+  const definition = toWorkflowDefinition(workflow);
   return composedOperation<O>('call', definition.name, function* () {
-    const child = yield* startChild(definition as unknown as Workflow<unknown, O>, ...(args as [unknown, StartOptions?]));
-    return (yield* childResult(definition.name, child.id, true)) as O;
+    const child = yield* startsChild(definition, args as [unknown, StartOptions?], true);
+    return yield* child.result();
   });
 }
 

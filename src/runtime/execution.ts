@@ -26,7 +26,7 @@ import { type Performer, Scheduler } from './scheduler.js';
 import { validateSync } from './schema.js';
 import { Sharing } from './sharing.js';
 import { SmallMap } from './small-map.js';
-import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
+import { fail, type Outcome, succeed, type TaskNode, unwind, type Wait } from './task-node.js';
 import { type Continuation, TurnDelta } from './turn-delta.js';
 import { CancelledError, ForgottenYieldError, JournalFullError, LimitError } from './workflow-errors.js';
 
@@ -64,6 +64,7 @@ export class Execution implements Performer {
   #refusals = 0;
   #localEffects = 0;
   #isCancelRequested = false;
+  #untoldCancel: CancelledError | null = null;
   #output: Carried = 'null';
 
   constructor(options: ExecutionOptions) {
@@ -201,7 +202,11 @@ export class Execution implements Performer {
 
   /** An output that cannot be given is an error of the body, and undone as one. */
   beforeEnd(given: Outcome): { outcome: Outcome; more: (() => Operation<unknown>) | null } {
-    const outcome = given.ok && this.continuation === null ? this.#checkOutput(given.value) : given;
+    // Where a `finally` has returned something else, that is what the body gives, as in JavaScript.
+    if (given.value !== unwind.value) this.continuation = null;
+    const isUntold = this.#untoldCancel !== null || this.scheduler.root.rare.interrupt !== null;
+    const last = this.continuation !== null && isUntold ? fail(this.#untoldCancel ?? new CancelledError()) : given;
+    const outcome = last.ok && this.continuation === null ? this.#checkOutput(last.value) : last;
     const stack = [...this.compensations];
     this.compensations = noCompensations;
     if (!outcome.ok) this.continuation = null;
@@ -319,6 +324,8 @@ export class Execution implements Performer {
 
   #applyCancel(reason: string | null): void {
     this.#isCancelRequested = true;
+    // A body that only waits for its tasks cannot be told; it must not go on as if nothing had been asked.
+    if (this.scheduler.root.state === 'closing') this.#untoldCancel = new CancelledError(reason);
     this.scheduler.cancel(this.scheduler.root, reason);
   }
 

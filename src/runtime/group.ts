@@ -20,6 +20,7 @@ export interface OwnRequest {
 }
 
 export class Group implements Wait, TaskOwner {
+  readonly isGroup = true;
   readonly what: string;
   readonly #scheduler: Scheduler;
   readonly parent: TaskNode;

@@ -35,6 +35,8 @@ export const limits = {
   tasksMax: 100_000,
   /** Tasks below tasks, and groups in groups. */
   taskNestingMax: 500,
+  /** Ended ephemeral instances whose ends are kept for the body that started them. */
+  ephemeralEndsMax: 1_000,
   /** Items in a queue that was given no capacity. */
   queueItemsMax: 100_000,
   /** Effects between the tasks of one instance in one turn. */

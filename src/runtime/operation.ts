@@ -54,7 +54,13 @@ export type EffectBody = Common &
     | { readonly kind: 'sleep'; readonly ms: number | null; readonly until: number | null }
     | { readonly kind: 'callback'; readonly timeoutMs: number | null; readonly submit: (token: string, context: StepContext) => unknown }
     | { readonly kind: 'child'; readonly childId: string; readonly owned: boolean }
-    | { readonly kind: 'startChild'; readonly workflow: AnyWorkflow; readonly input: unknown; readonly id: string | undefined }
+    | {
+        readonly kind: 'startChild';
+        readonly workflow: AnyWorkflow;
+        readonly input: unknown;
+        readonly id: string | undefined;
+        readonly isCalled: boolean;
+      }
     | {
         readonly kind: 'send';
         readonly event: AnyEvent;

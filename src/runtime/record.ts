@@ -267,7 +267,7 @@ function applyContinuation(record: InstanceRecord, [input, keepsExposed]: Json[]
   record.begunAt = at;
   record.journal = [];
   record.tokens.clear();
-  record.cancelAsked = null;
+  // A cancellation that was asked for and not applied yet is for the next generation.
   if (keepsExposed !== 1) record.exposed.clear();
   clearWaits(record);
 }

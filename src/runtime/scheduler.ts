@@ -360,12 +360,17 @@ export class Scheduler {
       root.endStatus = 'failed';
       root.outcome = fail(error);
       root.state = 'ended';
-    } else if (root.state === 'closing') {
-      this.#failScope(root, error);
     } else {
-      this.#interrupt(root, error);
+      if (root.state === 'closing') this.#failScope(root, error);
+      else this.#interrupt(root, error);
+      if (this.#ready === null && this.#next === null) this.#interruptLeaves(error);
     }
     return true;
+  }
+
+  /** The body cannot be told: it waits for tasks that were cancelled, and wait in their turn. Those are told. */
+  #interruptLeaves(error: DeadlockError): void {
+    for (const task of this.tasks()) if (task.wait !== null && task.wait.isGroup !== true) this.#interrupt(task, error);
   }
 }
 

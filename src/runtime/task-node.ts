@@ -19,7 +19,7 @@ export function succeed(value: unknown): Outcome {
 }
 
 /** To be resumed as if its `yield*` were a `return`: `finally` blocks run, and nothing else. */
-export const unwind: Outcome = { ok: true, value: undefined };
+export const unwind: Outcome = { ok: true, value: Symbol('unwind') };
 
 export function fail(error: unknown): Outcome {
   return { ok: false, value: error };
@@ -31,6 +31,8 @@ export interface Wait {
   readonly what: string;
   /** It is a request to the outside, which the record has by itself. */
   readonly isOutside?: boolean;
+  /** It waits for tasks of its own, which may wait in their turn. */
+  readonly isGroup?: boolean;
   /**
    * Gives the wait up without a trace, because this error is to be thrown at it. Returns true when the task can go on
    * at once; otherwise the wait itself resumes the task with the error, when what belongs to it has ended.
@@ -206,7 +208,7 @@ export class TaskNode implements TaskContext {
   /** Begins its iterator, or resumes it. Throws what the iterator throws. */
   advance(input: Outcome): unknown {
     const iterator = this.iterator ?? this.#begin();
-    if (input === unwind) return iterator.return?.() ?? { done: true, value: undefined };
+    if (input === unwind) return iterator.return?.(input.value) ?? { done: true, value: input.value };
     if (input.ok) return iterator.next(input.value);
     if (iterator.throw === undefined) throw input.value;
     return iterator.throw(input.value);

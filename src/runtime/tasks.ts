@@ -3,6 +3,7 @@
 import { type Duration, toMs } from './duration.js';
 import { sleep } from './effects.js';
 import { DefinitionError } from './errors.js';
+import { assertName } from './names.js';
 import { adopt, assertOperation, effectOperation, type Operation, type Result } from './operation.js';
 
 type Results<T> = { -readonly [K in keyof T]: Result<T[K]> };
@@ -122,17 +123,30 @@ export function any(operations: readonly Operation<unknown>[] | Record<string, O
 
 /**
  * Bounds an operation, nested generators included. When the time is up the operation is cancelled and waited for;
- * then TimeoutError is thrown or, when `orElse` is present, its value given.
+ * then TimeoutError is thrown or, when `orElse` is present, its value given. With a `name`, nested ones are told apart:
+ * it is the error's `what`, and shown by `info()`.
  *
  * @throws TimeoutError
  * @example
  * const quote = yield* timeout('10s', askSupplier({ part }), { orElse: null });
  */
-export function timeout<T, const E = never>(duration: Duration, operation: Operation<T>, options?: { orElse: E }): Operation<T | E> {
+export function timeout<T>(duration: Duration, operation: Operation<T>, options?: { name?: string | undefined }): Operation<T>;
+export function timeout<T, const E>(
+  duration: Duration,
+  operation: Operation<T>,
+  options: { orElse: E; name?: string | undefined },
+): Operation<T | E>;
+export function timeout<T>(
+  duration: Duration,
+  operation: Operation<T>,
+  options: { orElse?: unknown; name?: string | undefined } = {},
+): Operation<unknown> {
   assertOperation(operation, 'timeout()');
   adopt(operation);
-  const orElse = options !== undefined && 'orElse' in options ? { value: options.orElse } : null;
-  return effectOperation<T | E>({ kind: 'timeout', name: 'timeout', ms: toMs(duration, 'timeout()'), operation, orElse });
+  if (options.name !== undefined) assertName(options.name, 'the name of a timeout');
+  const orElse = 'orElse' in options ? { value: options.orElse } : null;
+  const name = options.name ?? 'timeout';
+  return effectOperation({ kind: 'timeout', name, ms: toMs(duration, `timeout "${name}"`), operation, orElse });
 }
 
 function members(

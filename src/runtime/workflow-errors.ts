@@ -166,13 +166,15 @@ export class InterruptedTooOftenError extends RouseError {
   }
 }
 
-/** An ephemeral instance that somebody waits for ended with its process. */
+/** How an ephemeral instance ended is not known any more: it ended with its process, or too many others have ended since. */
 export class EphemeralLostError extends RouseError {
   readonly code = 'EPHEMERAL_LOST';
   readonly instanceId: string;
 
   constructor(instanceId: string) {
-    super(`Ephemeral instance "${instanceId}" did not survive the end of its process. Start it again, or make its workflow durable.`);
+    super(
+      `How ephemeral instance "${instanceId}" ended is not known: it ended with its process, or its parent has not asked for very many of them. Start it again, or make its workflow durable.`,
+    );
     this.instanceId = instanceId;
   }
 }
