@@ -61,6 +61,7 @@ export class PendingCommit implements Commit {
   hasEphemeralTurns = false;
   /** Run when it is on disk. */
   after: (() => void)[] | null = null;
+  undone: (() => void)[] | null = null;
 
   change(table: Table, key: string, delta: string): void {
     // Reading a character makes one flat string of the pieces it was put together from: it is kept, and they are not.
@@ -118,6 +119,12 @@ export class PendingCommit implements Commit {
   addRedo(event: AttemptEvent): void {
     if (this.redo === null) this.redo = [event];
     else this.redo.push(event);
+  }
+
+  /** To be run when it could not be written. */
+  addUndone(fn: () => void): void {
+    if (this.undone === null) this.undone = [fn];
+    else this.undone.push(fn);
   }
 
   addAfter(fn: () => void): void {

@@ -5,7 +5,7 @@
 //   Q1. Nothing that a turn asked of the outside happens before its commit is on disk.
 //   Q2. After a failed write memory equals the disk, and what had happened (outcomes of steps) is tried again.
 
-import { type Carried, unpack } from '../runtime/carried.js';
+import { ByReference, type Carried, unpack } from '../runtime/carried.js';
 import { encode, revive } from '../runtime/codec.js';
 import { type ErrorData, encodeError, toErrorData } from '../runtime/error-data.js';
 import { limits } from '../runtime/limits.js';
@@ -76,6 +76,7 @@ export class Consequences {
       for (const slot of commit.born ?? []) if (slot.isEphemeral) this.#ephemerals.unborn(slot);
       for (const slot of commit.cancels ?? []) slot.cancelAsked = null;
     }
+    for (const commit of commits) for (const fn of commit.undone ?? []) fn();
     for (const slot of slots) this.#instances.reload(slot, error);
     for (const address of addresses) this.#router.reload(address);
     for (const commit of commits) for (const caller of commit.callers ?? []) caller.reject(error);
@@ -279,12 +280,15 @@ function lost(childId: string): ChildEnd {
 
 function ephemeralEnd({ id, workflow, end }: Slot): ChildEnd | null {
   if (end === null) return null;
-  return end.status === 'completed' ? { status: 'ok', carried: end.carried } : failure(id, workflow, toErrorData(unpack(end.carried)));
+  if (end.status === 'completed') return { status: 'ok', carried: end.carried };
+  const cause = unpack(end.carried);
+  return { status: 'error', carried: new ByReference(new WorkflowFailedError(id, workflow, toErrorData(cause), { cause })) };
 }
 
 /** What an instance with a record is told is stored: what cannot be is an error. */
 function toStored(end: ChildEnd, childId: string): ChildEnd {
   if (typeof end.carried === 'string') return end;
+  if (end.status === 'error') return { status: 'error', carried: encodeError(end.carried.value) };
   try {
     return { status: end.status, carried: encode(end.carried.value, `the output of instance "${childId}"`) };
   } catch (error) {

@@ -63,6 +63,7 @@ export class Handles {
 
   async #cancel(id: string, known: Slot | undefined, reason: string | null): Promise<void> {
     await this.#asking.ask('cancel', id, () => {
+      if (known?.status === 'cancelled') return;
       this.#assertSame(known);
       const slot = this.slot(id);
       if (slot.status === 'cancelled') return;
@@ -73,6 +74,7 @@ export class Handles {
 
   async #terminate(id: string, known: Slot | undefined, reason: string | null): Promise<void> {
     await this.#asking.ask('terminate', id, () => {
+      if (known?.status === 'cancelled') return;
       this.#assertSame(known);
       const slot = this.slot(id);
       if (slot.status === 'cancelled') return;

@@ -25,7 +25,7 @@ export function toInfo(record: InstanceRecord): InstanceInfo {
     exposed: Object.fromEntries(exposed),
     generation: record.generation,
     tasks: toTasks(record.tasks, requests),
-    primitives: [...record.primitives].map(toPrimitive),
+    primitives: toPrimitives(record.primitives),
   };
 }
 
@@ -50,7 +50,7 @@ export function toEphemeralInfo(slot: Slot): InstanceInfo {
     exposed: Object.fromEntries(execution?.exposed ?? slot.exposed ?? []),
     generation: slot.generation,
     tasks: toTasks(tasks, requests),
-    primitives: [...(execution?.sharing.primitives() ?? [])].map(toPrimitive),
+    primitives: toPrimitives(execution?.sharing.primitives() ?? []),
   };
 }
 
@@ -75,6 +75,6 @@ function toTasks(tasks: ReadonlyMap<number, TaskState>, requests: readonly Reque
   }));
 }
 
-function toPrimitive([id, state]: [number, PrimitiveState]): PrimitiveInfo {
-  return { ...state, id: String(id) };
+function toPrimitives(primitives: Iterable<[number, PrimitiveState]>): PrimitiveInfo[] {
+  return [...primitives].sort(([a], [b]) => a - b).map(([id, state]) => ({ ...state, id: String(id) }));
 }

@@ -5,6 +5,7 @@ import { type Carried, unpack } from '../runtime/carried.js';
 import { revive } from '../runtime/codec.js';
 import { stepping } from '../runtime/context.js';
 import type { WorkflowDefinition } from '../runtime/definitions.js';
+import { DecodeError } from '../runtime/errors.js';
 import { Execution, type SettleStatus } from '../runtime/execution.js';
 import type { ExecutionHost } from '../runtime/execution-host.js';
 import { applyDelta, type InstanceRecord, type Request } from '../runtime/record.js';
@@ -13,10 +14,13 @@ import { NondeterminismError } from '../runtime/workflow-errors.js';
 
 /** Who runs an instance: what its turns need at once, and what becomes of what they changed. */
 export interface InstanceHost extends ExecutionHost {
+  readonly id: string;
   /** A turn is over: this is what it changed, to be committed. */
   turned(delta: TurnDelta, at: number): void;
   /** The next generation is to be told `rouse.begin` when the turn is committed. */
   beginLater(): void;
+  /** The first turn of the next generation threw what is not the body's affair. */
+  nextFaulted(error: unknown): void;
   /** What it waits for, as committed. */
   requests(): readonly Request[];
   /** The committed record, a copy of its own; for replays. */
@@ -101,9 +105,11 @@ export class InstanceProcess {
         this.#handOver(at);
         this.#continue(at, false);
         return;
-      } catch {
-        // It is begun anew by itself, where its fault is its own and not that of the turn before.
+      } catch (error) {
+        // A fault of its own, and not of the turn before it.
         this.execution = next();
+        this.host.nextFaulted(error);
+        return;
       }
     }
     this.host.beginLater();
@@ -128,10 +134,7 @@ function locateDivergence(error: NondeterminismError, workflow: WorkflowDefiniti
 
 /** Where a task made the first operation that it never ran, from the journal up to this turn. */
 export function locateForgotten(execution: Execution, task: number, host: InstanceHost, uncommitted: readonly string[]): string | null {
-  const record = uncommitted.reduce<InstanceRecord | undefined>(
-    (sum, delta) => applyDelta(execution.instanceId, sum, JSON.parse(delta)),
-    host.readRecord(),
-  );
+  const record = foldOnto(host, uncommitted);
   if (record === undefined) return null;
   record.pending.clear();
   let where: string | null = null;
@@ -145,6 +148,19 @@ export function locateForgotten(execution: Execution, task: number, host: Instan
     if (!(error instanceof NondeterminismError)) throw error;
   }
   return where;
+}
+
+/** The store may have some of these deltas already, and nobody may have been told yet: those are left out. */
+function foldOnto(host: InstanceHost, deltas: readonly string[]): InstanceRecord | undefined {
+  for (let first = 0; first < deltas.length; first++) {
+    try {
+      const record = host.readRecord();
+      return deltas.slice(first).reduce((sum, delta) => applyDelta(host.id, sum, JSON.parse(delta)), record);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+    }
+  }
+  return undefined;
 }
 
 function dryReplay(record: InstanceRecord, workflow: WorkflowDefinition, host: InstanceHost): void {

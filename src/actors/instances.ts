@@ -120,7 +120,7 @@ export class Instances {
     this.requests.remove(slot, key);
     resident.actor.send({ type: 'rouse.settle', at: Math.max(this.#world.now, notBefore), key, status, carried });
     if (resident.process.fault === null) return true;
-    if (entry !== undefined) slot.requests.set(key, entry);
+    if (entry !== undefined) this.requests.keep(slot, key, entry);
     this.#faulted(slot, resident);
     return false;
   }
@@ -275,7 +275,7 @@ export class Instances {
     else if (delta.continuation !== null) this.#continued(slot, delta.continuation);
     else for (const request of delta.added) this.requests.add(slot, request);
     if (slot.isEphemeral) commit.hasEphemeralTurns = true;
-    if (slot.isEphemeral && delta.onlyWaits && slot.resident?.actor instanceof LightActor) return;
+    if (slot.isEphemeral && delta.onlyWaits && commit.changes.length === 0 && slot.resident?.actor instanceof LightActor) return;
     const orphans = delta.isLast ? slot.endedEphemerals : null;
     if (delta.isLast) slot.endedEphemerals = null;
     commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end, orphans });

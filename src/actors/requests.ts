@@ -3,7 +3,7 @@
 
 import { sourceAddress } from '../runtime/addresses.js';
 import { type Request, requestKey } from '../runtime/record.js';
-import { isStep, type Slot, type SlotRequest } from './slot.js';
+import { isRunning, isStep, type Slot, type SlotRequest } from './slot.js';
 import type { World } from './world.js';
 
 export class Requests {
@@ -17,6 +17,7 @@ export class Requests {
   add(slot: Slot, request: Request): void {
     const entry: SlotRequest = { request, receivers: null, deadline: null };
     slot.requests.set(requestKey(request.task, request.pos), entry);
+    if (isRunning(request)) slot.runningSteps++;
     if (slot.stuck === null) this.arm(slot, entry);
   }
 
@@ -25,12 +26,20 @@ export class Requests {
     const entry = slot.requests.get(key);
     if (entry === undefined) return;
     this.disarm(slot, entry);
+    if (isRunning(entry.request)) slot.runningSteps--;
     slot.requests.delete(key);
+  }
+
+  /** Puts back what was removed, disarmed: its instance is stuck. */
+  keep(slot: Slot, key: string, entry: SlotRequest): void {
+    slot.requests.set(key, entry);
+    if (isRunning(entry.request)) slot.runningSteps++;
   }
 
   removeAll(slot: Slot): void {
     for (const entry of slot.requests.values()) this.disarm(slot, entry);
     slot.requests.clear();
+    slot.runningSteps = 0;
   }
 
   /** Changes what is known of a request's attempts, and when the next is due. */
@@ -38,6 +47,7 @@ export class Requests {
     const entry = slot.requests.get(key);
     if (entry === undefined) return;
     this.disarm(slot, entry);
+    slot.runningSteps += Number(isRunning(request)) - Number(isRunning(entry.request));
     entry.request = request;
     if (slot.stuck === null) this.arm(slot, entry);
   }

@@ -28,6 +28,8 @@ const IDS_AT_ONCE = 500;
 export class Router {
   readonly #world: World;
   readonly #instances: Instances;
+  /** Events on their way to ephemeral instances, by address. */
+  readonly #later = new Map<string, number>();
   readonly #expiries = new Map<string, Deadline<Due>>();
   /** Where ids were accepted, in the order in which they are to be forgotten. */
   readonly #ids = new Fifo<{ readonly address: string; readonly at: number }>();
@@ -180,13 +182,24 @@ export class Router {
   /** What goes from a workflow to an ephemeral one is nowhere stored: it goes when the sender's turn cannot be undone any more (T2). */
   #deliverLater(address: string, mail: Mail, slot: Slot | null): Delivery {
     const { mailboxes, commit } = this.#world;
-    if (mailboxes.count(address) >= limits.mailboxEventsMax) throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
-    const isAwaited = mailboxes.count(address) === 0 && mailboxes.firstReceiver(address) !== undefined;
+    const later = this.#later.get(address) ?? 0;
+    if (mailboxes.count(address) + later >= limits.mailboxEventsMax)
+      throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
+    const isAwaited = mailboxes.count(address) + later === 0 && mailboxes.firstReceiver(address) !== undefined;
+    this.#later.set(address, later + 1);
+    commit.addUndone(() => this.#countLess(address));
     commit.addAfter(() => {
+      this.#countLess(address);
       if (slot?.isActive === false || this.#isDuplicate(address, mail)) return;
       this.#world.inCommit(() => this.#deliverNow(address, mail, slot));
     });
     return { status: isAwaited ? 'delivered' : 'buffered' };
+  }
+
+  #countLess(address: string): void {
+    const left = (this.#later.get(address) ?? 0) - 1;
+    if (left > 0) this.#later.set(address, left);
+    else this.#later.delete(address);
   }
 
   /** Its sender was told that it was accepted: what keeps it from that is an error of nobody but the log's. */

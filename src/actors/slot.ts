@@ -50,6 +50,8 @@ export class Slot {
   startedAt = 0;
   endedAt: number | null = null;
   requests = new SmallMap<string, SlotRequest>();
+  /** Those of them that are steps to be run now: counted, since every turn asks. */
+  runningSteps = 0;
   /** Attempts of its steps that are under way; they outlive a failed write. */
   attempts: SmallMap<string, Attempt> | null = null;
   resident: Resident | null = null;
@@ -100,8 +102,7 @@ export class Slot {
 
   /** Whether a step is to run or runs: not in the pause before its next attempt. */
   get hasRunningStep(): boolean {
-    for (const { request } of this.requests.values()) if (isStep(request) && request.retryAt === null) return true;
-    return false;
+    return this.runningSteps > 0;
   }
 
   /** The status that people are shown. */
@@ -114,4 +115,9 @@ export class Slot {
 
 export function isStep(request: Request): boolean {
   return request.kind === 'step' || request.kind === 'activity';
+}
+
+/** A step that is to run or runs. */
+export function isRunning(request: Request): boolean {
+  return isStep(request) && request.retryAt === null;
 }

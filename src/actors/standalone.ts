@@ -219,6 +219,10 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     this.#scope.self.send({ type: 'rouse.begin', at: this.now() });
   }
 
+  nextFaulted(error: unknown): void {
+    this.#theProcess.fault = error;
+  }
+
   requests(): readonly Request[] {
     return [...(this.readRecord()?.pending.values() ?? [])];
   }

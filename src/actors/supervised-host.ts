@@ -37,6 +37,10 @@ export class SupervisedHost implements InstanceHost {
     this.#router = router;
   }
 
+  get id(): string {
+    return this.#slot.id;
+  }
+
   get strict(): boolean {
     return this.#world.options.strict;
   }
@@ -99,6 +103,10 @@ export class SupervisedHost implements InstanceHost {
 
   beginLater(): void {
     this.#world.commit.addBorn(this.#slot);
+  }
+
+  nextFaulted(error: unknown): void {
+    this.#world.commit.addAfter(() => this.#instances.setStuck(this.#slot, error));
   }
 
   requests(): readonly Request[] {

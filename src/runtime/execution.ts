@@ -296,12 +296,12 @@ export class Execution implements Performer {
   }
 
   #checkOutput(output: unknown): Outcome {
-    if (this.isReplaying) return succeed(output);
+    if (this.isReplaying) return this.#journal?.refusedOutput() ?? succeed(output);
     try {
       this.#output = this.checked(this.workflow.output, output, 'output');
       return succeed(output);
     } catch (error) {
-      return fail(error);
+      return this.#journal === null || this.compensations.length === 0 ? fail(error) : this.#journal.refuseOutput(error);
     }
   }
 

@@ -4,10 +4,10 @@
 //   E2. In replay every effect answered at once, and every outcome, must meet the request that the record has for it.
 
 import type { Carried } from './carried.js';
-import { type Encoded, revive } from './codec.js';
+import { decode, type Encoded, revive } from './codec.js';
 import { divergence, isSame } from './divergence.js';
 import { requestAddressKey } from './effect-meaning.js';
-import { type ErrorData, fromErrorData } from './error-data.js';
+import { type ErrorData, encodeError, fromErrorData } from './error-data.js';
 import type { Execution } from './execution.js';
 import { answerInline, type InlineEffect } from './inline-effects.js';
 import { limits } from './limits.js';
@@ -54,6 +54,22 @@ export class Journal {
     const key = JSON.stringify(requestAddressKey(body));
     this.add(`[${task.id},${pos},"${status}",${text},"${body.kind}",${JSON.stringify(body.name)},${key}]`);
     return finish(this.#execution, body, outcome);
+  }
+
+  /** Notes that an output was refused, which what follows rests on: replay runs no schema. */
+  refuseOutput(error: unknown): Outcome {
+    const text = encodeError(error);
+    this.add(`[0,-1,"refused",${text},"output","output",null]`);
+    return fail(fromErrorData(decode(text) as ErrorData));
+  }
+
+  /** In replay, the refusal of the output that the record has here. */
+  refusedOutput(): Outcome | null {
+    const replay = this.#replay;
+    const entry = replay?.entries[replay.cursor];
+    if (replay === null || entry?.kind !== 'output') return null;
+    replay.cursor++;
+    return fail(fromErrorData(revive(entry.value) as ErrorData));
   }
 
   begin(record: InstanceRecord): void {

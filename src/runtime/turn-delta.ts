@@ -21,10 +21,10 @@ const none: readonly Request[] = [];
 
 export class TurnDelta {
   readonly entries: string[] = [];
-  /** Requests made, in order. */
-  added: readonly Request[] = none;
-  /** Requests of earlier turns given up without an outcome. */
-  dropped: readonly Request[] = none;
+  #added: Request[] | null = null;
+  /** Of those made, the ones given up in the same turn. */
+  #withdrawn: Set<Request> | null = null;
+  #dropped: Request[] | null = null;
   exposed: Map<string, Encoded> | null = null;
   shared: SharedDelta | null = null;
   end: InstanceEnd | null = null;
@@ -44,15 +44,32 @@ export class TurnDelta {
     return !this.isLast && this.dropped.length === 0 && !this.added.some(({ kind }) => kind === 'step' || kind === 'activity');
   }
 
-  add(request: Request): void {
-    if (this.added.length === 0) this.added = [request];
-    else (this.added as Request[]).push(request);
+  /** Requests made, in order. */
+  get added(): readonly Request[] {
+    const withdrawn = this.#withdrawn;
+    if (withdrawn !== null && this.#added !== null) this.#added = this.#added.filter((request) => !withdrawn.has(request));
+    this.#withdrawn = null;
+    return this.#added ?? none;
   }
 
-  /** Gives a request up; one that was made in this very turn leaves no trace. */
+  /** Requests of earlier turns given up without an outcome. */
+  get dropped(): readonly Request[] {
+    return this.#dropped ?? none;
+  }
+
+  add(request: Request): void {
+    if (this.#added === null) this.#added = [request];
+    else this.#added.push(request);
+  }
+
+  /** Gives a request up; one that was made in this very turn, and has a later number than all before it, leaves no trace. */
   drop(request: Request): void {
-    if (this.added.includes(request)) this.added = this.added.filter((candidate) => candidate !== request);
-    else this.dropped = [...this.dropped, request];
+    const first = this.#added?.[0];
+    if (first !== undefined && request.seq >= first.seq) {
+      this.#withdrawn ??= new Set();
+      this.#withdrawn.add(request);
+    } else if (this.#dropped === null) this.#dropped = [request];
+    else this.#dropped.push(request);
   }
 
   expose(name: string, text: Encoded): void {
