@@ -57,8 +57,10 @@ export class PendingCommit implements Commit {
   cancels: Slot[] | null = null;
   /** Attempts whose results it records: told again when the commit fails, since nobody else can. */
   redo: AttemptEvent[] | null = null;
-  /** It holds turns of ephemeral instances: nothing need be on disk for them. */
-  hasEphemeralTurns = false;
+  /** Ephemeral instances whose turns it holds. */
+  ephemerals: Slot[] | null = null;
+  /** It takes its turn behind those that are being written. */
+  isInLine = false;
   /** Run when it is on disk. */
   after: (() => void)[] | null = null;
   undone: (() => void)[] | null = null;
@@ -77,7 +79,16 @@ export class PendingCommit implements Commit {
 
   /** Nothing was done in it: it can be used again. */
   get isUntouched(): boolean {
-    return this.changes === noChanges && !this.hasConsequences && (this.callers ?? this.addresses ?? this.slots ?? this.redo) === null;
+    return (
+      this.changes === noChanges &&
+      !this.hasConsequences &&
+      (this.callers ?? this.addresses ?? this.slots ?? this.redo ?? this.ephemerals) === null
+    );
+  }
+
+  addEphemeral(slot: Slot): void {
+    if (this.ephemerals === null) this.ephemerals = [slot];
+    else this.ephemerals.push(slot);
   }
 
   addTurn(turn: Turn): void {

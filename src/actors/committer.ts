@@ -78,7 +78,9 @@ export class Committer {
     if (batch.length === 0 || this.#underWay.length > 0) return;
     this.#gathered = [];
     this.#underWay = batch;
-    this.#store.append(batch).then(
+    const written = batch.filter((commit) => commit.changes.length > 0);
+    const writing = written.length === 0 ? Promise.resolve() : this.#store.append(written);
+    writing.then(
       () => this.#onDurable(batch),
       (error) => this.#onFailed(batch, error),
     );

@@ -56,6 +56,7 @@ export class Consequences {
   /** A commit is on disk. */
   durable(commit: PendingCommit): void {
     for (const slot of commit.slots ?? []) slot.uncommitted--;
+    if (commit.isInLine) for (const slot of commit.ephemerals ?? []) slot.uncommitted--;
     for (const caller of commit.callers ?? []) caller.resolve();
     for (const turn of commit.turns ?? []) this.#turnDurable(turn);
     for (const slot of commit.slots ?? []) this.#instances.rests(slot);
@@ -70,10 +71,11 @@ export class Consequences {
     const slots = new Set<Slot>();
     const addresses = new Set<string>();
     for (const commit of commits) {
-      for (const turn of commit.turns ?? []) slots.add(turn.slot);
+      for (const turn of commit.turns ?? []) this.#turnUndone(turn, slots);
+      for (const slot of commit.ephemerals ?? []) slots.add(slot);
       for (const slot of commit.slots ?? []) slots.add(slot);
       for (const address of commit.addresses ?? []) addresses.add(address);
-      for (const slot of commit.born ?? []) if (slot.isEphemeral) this.#ephemerals.unborn(slot);
+      for (const slot of commit.born ?? []) if (slot.isEphemeral) this.#ephemerals.unborn(slot, error);
       for (const slot of commit.cancels ?? []) slot.cancelAsked = null;
     }
     for (const commit of commits) for (const fn of commit.undone ?? []) fn();
@@ -174,15 +176,23 @@ export class Consequences {
   /** Tells those who wait for a child what became of it. */
   tellParents(childId: string): void {
     const child = this.#world.slots.get(childId);
-    const end = child?.isEphemeral === true ? ephemeralEnd(child) : this.#storedEnd(childId);
+    const waits = this.#world.childWaits.get(childId) ?? [];
+    const name = waits[0]?.slot.requests.get(waits[0].key)?.request.name ?? 'unknown';
+    const end = child?.isEphemeral === true ? ephemeralEnd(child) : this.#storedEnd(childId, name);
     if (end === null) return;
-    for (const { slot, key } of [...(this.#world.childWaits.get(childId) ?? [])]) {
+    for (const { slot, key } of [...waits]) {
       this.#world.inCommit(() => {
         const told = slot.isEphemeral ? end : toStored(end, childId);
         const isTold = this.#instances.settle(slot, key, told.status, told.carried);
         if (isTold && child?.isEphemeral === true) this.#world.commit.addAfter(() => this.#ephemerals.told(child));
       });
     }
+  }
+
+  /** What it would have let go of is still asked for. */
+  #turnUndone({ slot, orphans }: Turn, slots: Set<Slot>): void {
+    slots.add(slot);
+    if (orphans !== null) slot.endedEphemerals = new Set([...orphans, ...(slot.endedEphemerals ?? [])]);
   }
 
   #turnDurable(turn: Turn): void {
@@ -219,9 +229,9 @@ export class Consequences {
   }
 
   /** How an instance with a record has ended; null while it has not, or cannot be read. What is nowhere ended with a process. */
-  #storedEnd(childId: string): ChildEnd | null {
+  #storedEnd(childId: string, workflow: string): ChildEnd | null {
     const record = this.#read(childId);
-    if (record === undefined) return this.#world.slots.has(childId) ? null : lost(childId);
+    if (record === undefined) return this.#world.slots.has(childId) ? null : lost(childId, workflow);
     if (record.status === 'active') return null;
     if (record.status === 'completed') return { status: 'ok', carried: JSON.stringify(record.output) };
     return failure(record.id, record.workflow, revive(record.error) as ErrorData);
@@ -273,9 +283,9 @@ function failure(id: string, workflow: string, error: ErrorData): ChildEnd {
   return { status: 'error', carried: encodeError(new WorkflowFailedError(id, workflow, error)) };
 }
 
-function lost(childId: string): ChildEnd {
+function lost(childId: string, workflow: string): ChildEnd {
   const { name, message } = new EphemeralLostError(childId);
-  return failure(childId, 'ephemeral', { name, message, code: 'EPHEMERAL_LOST' });
+  return failure(childId, workflow, { name, message, code: 'EPHEMERAL_LOST' });
 }
 
 function ephemeralEnd({ id, workflow, end }: Slot): ChildEnd | null {

@@ -19,12 +19,17 @@ export class Ephemerals {
   /** One has ended. */
   ended(slot: Slot): void {
     const parent = this.#livingParent(slot);
+    const isAwaited = this.#world.childWaits.has(slot.id);
+    if (slot.isCalled && !isAwaited) {
+      this.#forget(slot);
+      return;
+    }
     if (parent !== null) {
       this.#keepFor(parent, slot);
       return;
     }
     // Whoever waits for it is told first.
-    if (this.#world.childWaits.has(slot.id)) return;
+    if (isAwaited) return;
     this.#forget(slot);
     // Who started it has a handle, and gets the chance to ask for the result.
     if (slot.end?.status === 'failed' && !slot.isAsked) this.#world.options.clock.setDelay(0, () => this.#logUnasked(slot));
@@ -45,8 +50,11 @@ export class Ephemerals {
   }
 
   /** The commit that began one could not be written. */
-  unborn(slot: Slot): void {
-    if (slot.resident === null && slot.end === null) this.#forget(slot);
+  unborn(slot: Slot, error: unknown): void {
+    if (slot.resident !== null || slot.end !== null) return;
+    this.#forget(slot);
+    for (const waiter of slot.waiters ?? []) waiter.reject(error);
+    slot.waiters = null;
   }
 
   #livingParent({ parent: id, parentGeneration }: Slot): Slot | null {

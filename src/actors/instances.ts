@@ -171,6 +171,7 @@ export class Instances {
   #endAt(slot: Slot, end: InstanceEnd, at: number): void {
     const dropped = [...slot.requests.values()].map((entry) => entry.request);
     this.#closed(slot, end, at);
+    if (slot.isEphemeral) this.#world.commit.addEphemeral(slot);
     this.#world.commit.addTurn({ slot, added: [], dropped, end, orphans: slot.endedEphemerals });
     slot.endedEphemerals = null;
   }
@@ -274,8 +275,8 @@ export class Instances {
     if (delta.end !== null) this.#closed(slot, delta.end, at);
     else if (delta.continuation !== null) this.#continued(slot, delta.continuation);
     else for (const request of delta.added) this.requests.add(slot, request);
-    if (slot.isEphemeral) commit.hasEphemeralTurns = true;
-    if (slot.isEphemeral && delta.onlyWaits && commit.changes.length === 0 && slot.resident?.actor instanceof LightActor) return;
+    if (slot.isEphemeral) commit.addEphemeral(slot);
+    if (slot.isEphemeral && delta.onlyWaits && slot.uncommitted === 0 && slot.resident?.actor instanceof LightActor) return;
     const orphans = delta.isLast ? slot.endedEphemerals : null;
     if (delta.isLast) slot.endedEphemerals = null;
     commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end, orphans });
@@ -320,6 +321,7 @@ export class Instances {
   /** Reads an instance anew from the store, after a commit that changed it has failed. */
   reload(slot: Slot, cause: unknown): void {
     if (slot.isEphemeral) {
+      slot.uncommitted = 0;
       // One that has ended and told so stays as it is: nothing of it can be taken back.
       if (slot.end === null || slot.resident !== null) this.#fail(slot, cause);
       return;

@@ -21,6 +21,12 @@ import { Mail } from './mail.js';
 import type { Slot } from './slot.js';
 import type { Due, World } from './world.js';
 
+/** Events that are to go to an ephemeral instance when their senders' commits are on disk. */
+interface OnItsWay {
+  count: number;
+  readonly ids: Set<string>;
+}
+
 /** Ids are forgotten an hour late, so that many go together. */
 const IDS_PAUSE_MS = 3_600_000;
 const IDS_AT_ONCE = 500;
@@ -29,7 +35,7 @@ export class Router {
   readonly #world: World;
   readonly #instances: Instances;
   /** Events on their way to ephemeral instances, by address. */
-  readonly #later = new Map<string, number>();
+  readonly #later = new Map<string, OnItsWay>();
   readonly #expiries = new Map<string, Deadline<Due>>();
   /** Where ids were accepted, in the order in which they are to be forgotten. */
   readonly #ids = new Fifo<{ readonly address: string; readonly at: number }>();
@@ -176,30 +182,34 @@ export class Router {
   }
 
   #isDuplicate(address: string, mail: Mail): boolean {
-    return mail.id !== undefined && this.#world.mailboxes.hasSeen(address, mail.id, this.#world.now);
+    if (mail.id === undefined) return false;
+    return this.#world.mailboxes.hasSeen(address, mail.id, this.#world.now) || this.#later.get(address)?.ids.has(mail.id) === true;
   }
 
   /** What goes from a workflow to an ephemeral one is nowhere stored: it goes when the sender's turn cannot be undone any more (T2). */
   #deliverLater(address: string, mail: Mail, slot: Slot | null): Delivery {
     const { mailboxes, commit } = this.#world;
-    const later = this.#later.get(address) ?? 0;
+    const later = this.#later.get(address)?.count ?? 0;
     if (mailboxes.count(address) + later >= limits.mailboxEventsMax)
       throw new MailboxFullError(describeAddress(address), limits.mailboxEventsMax);
     const isAwaited = mailboxes.count(address) + later === 0 && mailboxes.firstReceiver(address) !== undefined;
-    this.#later.set(address, later + 1);
-    commit.addUndone(() => this.#countLess(address));
+    this.#noteLater(address, mail, 1);
+    commit.addUndone(() => this.#noteLater(address, mail, -1));
     commit.addAfter(() => {
-      this.#countLess(address);
+      this.#noteLater(address, mail, -1);
       if (slot?.isActive === false || this.#isDuplicate(address, mail)) return;
       this.#world.inCommit(() => this.#deliverNow(address, mail, slot));
     });
     return { status: isAwaited ? 'delivered' : 'buffered' };
   }
 
-  #countLess(address: string): void {
-    const left = (this.#later.get(address) ?? 0) - 1;
-    if (left > 0) this.#later.set(address, left);
-    else this.#later.delete(address);
+  #noteLater(address: string, { id }: Mail, change: 1 | -1): void {
+    const later = this.#later.get(address) ?? { count: 0, ids: new Set() };
+    this.#later.set(address, later);
+    later.count += change;
+    if (id !== undefined && change === 1) later.ids.add(id);
+    if (id !== undefined && change === -1) later.ids.delete(id);
+    if (later.count === 0) this.#later.delete(address);
   }
 
   /** Its sender was told that it was accepted: what keeps it from that is an error of nobody but the log's. */

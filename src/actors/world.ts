@@ -133,14 +133,17 @@ export class World {
     }
     if (caller === undefined) return;
     if (commit.changes.length > 0 || commit.hasConsequences) commit.addCaller(caller);
-    else if (commit.hasEphemeralTurns) caller.resolve();
+    else if (commit.ephemerals !== null) caller.resolve();
     else this.committer.barrier(caller);
   }
 
   #sendOff(commit: PendingCommit): void {
-    if (commit.changes.length > 0) this.committer.add(commit);
-    else if (commit.hasConsequences) this.unwritten.add(commit);
-    else if (commit.isUntouched && !commit.hasEphemeralTurns) this.#spare = commit;
+    if (commit.changes.length > 0 || restsOnWrites(commit)) {
+      commit.isInLine = true;
+      for (const slot of commit.ephemerals ?? []) slot.uncommitted++;
+      this.committer.add(commit);
+    } else if (commit.hasConsequences) this.unwritten.add(commit);
+    else if (commit.isUntouched) this.#spare = commit;
   }
 
   /** Ends an instance's time of being readable when its retention is over. */
@@ -161,6 +164,11 @@ export class World {
     if (found === undefined) throw new UnknownWorkflowError(name, version);
     return found;
   }
+}
+
+/** It has nothing to write, but an instance of it has something on its way to the disk: that may fail, and take it along. */
+function restsOnWrites({ hasConsequences, ephemerals }: PendingCommit): boolean {
+  return hasConsequences && (ephemerals ?? []).some((slot) => slot.uncommitted > 0);
 }
 
 /** A logger that throws must take nobody down; there is nowhere left to tell it. */

@@ -57,8 +57,4 @@ export class WaitingLine<T = null> {
     if (first !== null) this.leave(first);
     return first;
   }
-
-  *places(): IterableIterator<Place<T>> {
-    for (let place = this.#first; place !== null; place = place.after) yield place;
-  }
 }
