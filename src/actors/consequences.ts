@@ -62,7 +62,7 @@ export class Consequences {
     for (const slot of commit.slots ?? []) this.#instances.rests(slot);
     for (const { address, seq } of commit.puts ?? []) this.#putDurable(address, seq);
     for (const slot of commit.born ?? []) this.beginBorn(slot);
-    for (const slot of commit.cancels ?? []) this.resume(slot, []);
+    for (const slot of commit.cancels ?? []) this.#cancelNoted(slot);
     for (const fn of commit.after ?? []) fn();
   }
 
@@ -93,8 +93,9 @@ export class Consequences {
     if (!slot.isActive || slot.stuck !== null) return;
     const known = slot.isEphemeral ? slot : this.#instances.read(slot);
     if (known?.status !== 'active') return;
+    slot.cancelAsked = known.cancelAsked;
     if (slot.requests.size === 0) this.beginBorn(slot);
-    if (known.cancelAsked !== null) this.#cancelAsked(slot, known.cancelAsked.reason);
+    this.#cancelNoted(slot);
     for (const request of steps) this.startStep(slot, request);
   }
 
@@ -161,7 +162,7 @@ export class Consequences {
 
   /** Runs the first turn of an instance, or of its next generation, whose beginning is on disk. */
   beginBorn(slot: Slot): void {
-    if (!slot.isActive || slot.stuck !== null || slot.requests.size > 0) return;
+    if (this.#world.isStopping || !slot.isActive || slot.stuck !== null || slot.requests.size > 0) return;
     this.#world.inCommit(() => {
       try {
         const workflow = this.#world.workflow(slot.workflow, slot.version);
@@ -171,6 +172,7 @@ export class Consequences {
         this.#instances.setStuck(slot, error);
       }
     });
+    this.#cancelNoted(slot);
   }
 
   /** Tells those who wait for a child what became of it. */
@@ -213,7 +215,7 @@ export class Consequences {
   }
 
   #ended(slot: Slot, end: InstanceEnd): void {
-    this.#instances.departed(slot);
+    this.#instances.leave(slot);
     if (slot.mailboxes !== null) this.#world.inCommit(() => this.#router.clearMailboxes(slot));
     if (slot.isEphemeral) this.#ephemerals.ended(slot);
     else this.#world.watchRetention(slot);
@@ -253,8 +255,10 @@ export class Consequences {
     if (mailboxes.firstReceiver(address) !== undefined) meetings.push(address);
   }
 
-  #cancelAsked(slot: Slot, reason: string | null): void {
-    if (!slot.isActive || slot.stuck !== null) return;
+  /** Applies a cancellation that was asked for; to one that has not begun, after its first turn. */
+  #cancelNoted(slot: Slot): void {
+    if (slot.cancelAsked === null || !slot.isActive || slot.stuck !== null || slot.requests.size === 0) return;
+    const { reason } = slot.cancelAsked;
     slot.cancelAsked = null;
     this.#world.inCommit(() => this.#instances.cancel(slot, reason));
   }

@@ -15,6 +15,8 @@ import { NondeterminismError } from '../runtime/workflow-errors.js';
 /** Who runs an instance: what its turns need at once, and what becomes of what they changed. */
 export interface InstanceHost extends ExecutionHost {
   readonly id: string;
+  /** It has ended, whatever its turns may come to. */
+  readonly isOver: boolean;
   /** A turn is over: this is what it changed, to be committed. */
   turned(delta: TurnDelta, at: number): void;
   /** The next generation is to be told `rouse.begin` when the turn is committed. */
@@ -99,7 +101,7 @@ export class InstanceProcess {
       return execution;
     };
     this.execution = next();
-    if (isWoken) {
+    if (isWoken && !this.host.isOver) {
       try {
         this.execution.begin(at);
         this.#handOver(at);

@@ -20,7 +20,7 @@ import { requestKey } from '../runtime/record.js';
 import { updateText } from '../runtime/request-text.js';
 import { SmallMap } from '../runtime/small-map.js';
 import type { Continuation, InstanceEnd, TurnDelta } from '../runtime/turn-delta.js';
-import { type CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
+import { CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
 import type { InstanceHost } from './instance-process.js';
 import { InstanceProcess } from './instance-process.js';
 import { Requests } from './requests.js';
@@ -130,7 +130,7 @@ export class Instances {
     if (slot.stuck !== null) return false;
     if (slot.isCancelled) return true;
     if (slot.requests.size === 0) {
-      this.noteCancel(slot, reason);
+      if (slot.cancelAsked === null) this.noteCancel(slot, reason);
       return true;
     }
     const resident = this.wake(slot);
@@ -216,7 +216,7 @@ export class Instances {
     slot.stuck = error;
     slot.isCancelled = false;
     for (const entry of slot.requests.values()) this.requests.disarm(slot, entry);
-    this.#leave(slot);
+    this.leave(slot);
     this.#world.inCommit(() => {
       const { commit, now } = this.#world;
       const begin = slot.beginText === null ? '' : `,"n":${slot.beginText}`;
@@ -280,6 +280,8 @@ export class Instances {
     const orphans = delta.isLast ? slot.endedEphemerals : null;
     if (delta.isLast) slot.endedEphemerals = null;
     commit.addTurn({ slot, added: delta.isLast ? [] : delta.added, dropped: delta.dropped, end: delta.end, orphans });
+    // One that continues without ever waiting could never be told: it ends between two generations.
+    if (delta.continuation !== null && slot.cancelAsked !== null) this.terminate(slot, new CancelledError(slot.cancelAsked.reason));
   }
 
   /** Notes that all of an instance is on disk: from now on it may leave memory. */
@@ -299,23 +301,18 @@ export class Instances {
     const { options } = this.#world;
     for (let first = this.#sleepers.first; first !== undefined; first = this.#sleepers.first) {
       if (this.#residents <= options.maxResident && first.since + options.passivateAfterMs > now) return;
-      this.#leave(first.slot);
+      this.leave(first.slot);
     }
   }
 
   /** Lets go of the actor of an instance; its generator is dropped where it sleeps, and no `finally` runs. */
-  #leave(slot: Slot): void {
+  leave(slot: Slot): void {
     this.#sleepers.delete(slot);
     if (slot.resident === null) return;
     const { actor } = slot.resident;
     slot.resident = null;
     if (!slot.isEphemeral) this.#residents--;
     if (!(actor instanceof LightActor)) this.#scope.stopChild(actor);
-  }
-
-  /** The actor has ended by itself. */
-  departed(slot: Slot): void {
-    this.#leave(slot);
   }
 
   /** Reads an instance anew from the store, after a commit that changed it has failed. */
@@ -326,7 +323,7 @@ export class Instances {
       if (slot.end === null || slot.resident !== null) this.#fail(slot, cause);
       return;
     }
-    this.#leave(slot);
+    this.leave(slot);
     this.requests.removeAll(slot);
     slot.uncommitted = 0;
     slot.beginText = null;
@@ -350,7 +347,7 @@ export class Instances {
 
   /** Stops every actor, for a runtime that stops. */
   stopAll(): void {
-    for (const slot of this.#world.slots.values()) this.#leave(slot);
+    for (const slot of this.#world.slots.values()) this.leave(slot);
   }
 
   #restore(slot: Slot): InstanceProcess {

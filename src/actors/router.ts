@@ -64,6 +64,11 @@ export class Router {
     return this.#deliver(address, mail, null);
   }
 
+  /** Whether an address is an ephemeral instance's own: what happens there is not written. */
+  isOfEphemeral(address: string): boolean {
+    return !this.#isStoredAt(address);
+  }
+
   /** Whether what is published at an address now goes to an ephemeral instance, which takes it by reference. */
   isForEphemeral(address: string): boolean {
     const { mailboxes } = this.#world;

@@ -215,7 +215,7 @@ export class RuntimeCore implements Runtime {
       await world.committer.idle();
     }
     this.#supervisor.stop();
-    this.#supervisor.rejectWaiters(new RuntimeStoppedError());
+    world.rejectWaiters(new RuntimeStoppedError());
     await world.store.close();
   }
 

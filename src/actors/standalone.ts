@@ -60,6 +60,7 @@ export interface StandaloneRecord {
 export class StandaloneHost implements InstanceHost, AttemptOwner {
   readonly strict = true;
   readonly isEphemeral = false;
+  readonly isOver = false;
   generation = 0;
   readonly #scope: Scope;
   readonly #id: string;

@@ -144,7 +144,8 @@ export class Attempt implements StepContext {
 
   get idempotencyKey(): string {
     const { owner, key } = this.options;
-    return this.#generation === 0 ? `${owner.id}/${key}` : `${owner.id}/${this.#generation}/${key}`;
+    // Behind the key: an id may hold whatever a separator is made of.
+    return this.#generation === 0 ? `${owner.id}/${key}` : `${owner.id}/${key}~${this.#generation}`;
   }
 
   get instanceId(): string {

@@ -41,6 +41,10 @@ export class SupervisedHost implements InstanceHost {
     return this.#slot.id;
   }
 
+  get isOver(): boolean {
+    return !this.#slot.isActive;
+  }
+
   get strict(): boolean {
     return this.#world.options.strict;
   }

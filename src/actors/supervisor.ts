@@ -3,6 +3,7 @@
 // another message when the commit is on disk.
 
 import { type ActorLogic, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
+import { RuntimeStoppedError } from '../runtime/instance-errors.js';
 import { limits } from '../runtime/limits.js';
 import type { Timer } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
@@ -44,9 +45,11 @@ export class Supervisor {
   readonly #scope: Scope;
   #timer: Timer | null = null;
   #timerAt = Infinity;
-  /** After a failed write: nothing but what callers ask is tried until it is over. */
+  /** After a failed write: nothing that would write but what callers ask is tried until it is over. */
   #pause: Timer | null = null;
   #pauseMs = PAUSE_FIRST_MS;
+  /** Deadlines that came up meanwhile. */
+  readonly #held: Due[] = [];
   #redo: AttemptEvent[] = [];
   readonly #resume = new Map<Slot, readonly Request[]>();
   #watchers: (() => void)[] = [];
@@ -162,6 +165,7 @@ export class Supervisor {
 
   /** Stops taking part in anything. */
   stop(): void {
+    this.world.rejectUnfollowed(this.failure ?? new RuntimeStoppedError());
     this.#timer?.cancel();
     this.#timer = null;
     this.#pause?.cancel();
@@ -208,18 +212,10 @@ export class Supervisor {
         : new StoreFailedError(error instanceof Error ? error.message : String(error), { cause: error });
     for (const commit of [...commits, ...this.world.committer.abandon()])
       for (const caller of commit.callers ?? []) caller.reject(this.failure);
-    this.rejectWaiters(this.failure);
+    this.world.rejectWaiters(this.failure);
     this.stop();
     this.world.logger.log('error', this.failure.message, { error });
     this.onFailure?.();
-  }
-
-  rejectWaiters(error: unknown): void {
-    for (const slot of this.world.slots.values()) {
-      const waiters = slot.waiters ?? [];
-      slot.waiters = null;
-      for (const waiter of waiters) waiter.reject(error);
-    }
   }
 
   /** What is to be done by itself: meetings, ended children, deadlines, passivation; and the timer for the next of them. */
@@ -227,13 +223,11 @@ export class Supervisor {
     const { world } = this;
     if (this.failure !== null || world.isStopping) return;
     const { now } = world;
-    if (this.#pause === null) {
-      this.#takeUpAgain();
-      this.#meet(budget);
-      if (world.endedChildren.length > 0) this.#tellParents();
-      this.#fireDeadlines(budget, now);
-      this.router.forgetIds(now);
-    }
+    if (this.#pause === null) this.#takeUpAgain();
+    this.#meet(budget);
+    if (world.endedChildren.length > 0) this.#tellParents();
+    this.#fireDeadlines(budget, now);
+    if (this.#pause === null) this.router.forgetIds(now);
     this.instances.passivate(now);
     this.#setTimer(now);
   }
@@ -257,22 +251,35 @@ export class Supervisor {
   #tellParents(): void {
     const ended = this.world.endedChildren;
     this.world.endedChildren = [];
-    for (const child of ended) this.consequences.tellParents(child);
+    for (const child of ended) {
+      if (this.#mayGoOn(this.world.childWaits.get(child)?.map(({ slot }) => slot) ?? [])) this.consequences.tellParents(child);
+      else this.world.endedChildren.push(child);
+    }
+  }
+
+  /** In the pause after a failed write only those go on who write nothing. */
+  #mayGoOn(slots: readonly Slot[]): boolean {
+    return this.#pause === null || slots.every((slot) => slot.isEphemeral);
   }
 
   #meet(budget: number): void {
     const { meetings } = this.world;
     if (meetings.length === 0) return;
     this.world.meetings = [];
-    for (const address of meetings) if (this.router.match(address, budget)) this.world.meetings.push(address);
+    for (const address of meetings) {
+      const isHeld = this.#pause !== null && !this.router.isOfEphemeral(address);
+      if (isHeld || this.router.match(address, budget)) this.world.meetings.push(address);
+    }
   }
 
   #fireDeadlines(budget: number, now: number): void {
     const { deadlines } = this.world;
+    if (this.#pause === null) for (const due of this.#held.splice(0)) this.#fire(due);
     for (let left = budget; left > 0; left--) {
       const due = deadlines.takeDue(now);
       if (due === undefined) return;
-      this.#fire(due);
+      if (this.#pause === null || ('slot' in due && due.slot.isEphemeral)) this.#fire(due);
+      else this.#held.push(due);
     }
   }
 
@@ -295,7 +302,7 @@ export class Supervisor {
 
   #fireRequest({ slot, key }: Extract<Due, { kind: 'request' | 'retry' }>): void {
     const entry = slot.requests.get(key);
-    if (entry === undefined) return;
+    if (entry?.deadline?.isCancelled !== true) return;
     entry.deadline = null;
     this.world.inCommit(() => this.instances.settle(slot, key, 'due', 'null', entry.request.dueAt ?? 0));
   }
@@ -303,7 +310,7 @@ export class Supervisor {
   /** The pause before a step's next attempt is over. Not written: recovery sees the time for itself. */
   #fireRetry({ slot, key }: Extract<Due, { kind: 'request' | 'retry' }>): void {
     const entry = slot.requests.get(key);
-    if (entry === undefined) return;
+    if (entry?.deadline?.isCancelled !== true) return;
     this.instances.requests.update(slot, key, { ...entry.request, retryAt: null });
     // The pause may have been shorter than the writing of it: the next attempt begins when the last one's end is on disk.
     this.world.committer.barrier({
@@ -338,14 +345,12 @@ export class Supervisor {
 
   #setTimer(now: number): void {
     const { world } = this;
-    const hasLeft =
-      world.unwritten.size > 0 ||
-      world.meetings.length > 0 ||
-      world.endedChildren.length > 0 ||
-      this.#redo.length > 0 ||
-      this.#resume.size > 0;
-    const work = hasLeft ? now : Math.min(world.deadlines.nextDueAt() ?? Infinity, this.router.nextForgettingAt ?? Infinity);
-    const at = Math.min(this.#pause === null ? work : Infinity, this.instances.nextPassivationAt ?? Infinity);
+    const isPaused = this.#pause !== null;
+    const waits = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
+    const hasLeft = world.unwritten.size > 0 || (waits && !isPaused);
+    const forgettingAt = isPaused ? Infinity : (this.router.nextForgettingAt ?? Infinity);
+    const work = hasLeft ? now : Math.min(world.deadlines.nextDueAt() ?? Infinity, forgettingAt);
+    const at = Math.min(work, this.instances.nextPassivationAt ?? Infinity);
     if (at === this.#timerAt) return;
     if (this.#timer !== null && this.#timerAt <= at && this.#timerAt > now) return;
     this.#timer?.cancel();

@@ -151,6 +151,22 @@ export class World {
     this.deadlines.add({ dueAt, seq: 0, task: 0, pos: 0 }, { kind: 'retention', slot });
   }
 
+  /** Of ephemeral instances, what was to follow and never will. */
+  rejectUnfollowed(error: unknown): void {
+    for (let commit = this.unwritten.first; commit !== undefined; commit = this.unwritten.first) {
+      this.unwritten.removeFirst();
+      for (const caller of commit.callers ?? []) caller.reject(error);
+    }
+  }
+
+  rejectWaiters(error: unknown): void {
+    for (const slot of this.slots.values()) {
+      const waiters = slot.waiters ?? [];
+      slot.waiters = null;
+      for (const waiter of waiters) waiter.reject(error);
+    }
+  }
+
   /** The deltas of an instance that are on their way to the disk. */
   uncommittedDeltas(instanceId: string): string[] {
     const commits = [...this.committer.pending(), ...(this.#commit === null ? [] : [this.#commit])];

@@ -135,7 +135,8 @@ export class Execution implements Performer {
   takeDelta(): TurnDelta {
     const { delta } = this;
     this.#delta = null;
-    if (!this.isEphemeral && this.#sharing !== null) delta.shared = this.#sharing.takeChanges();
+    if (this.isEphemeral) this.#sharing?.noteUse();
+    else if (this.#sharing !== null) delta.shared = this.#sharing.takeChanges();
     return delta;
   }
 

@@ -32,7 +32,7 @@ export class Sharing {
 
   /** What is in use now, by id. */
   *primitives(): Iterable<[number, PrimitiveState]> {
-    this.#noteUse();
+    this.noteUse();
     for (const [id, primitive] of this.#inUse) {
       const state = primitive.state();
       if (state !== null) yield [id, state];
@@ -44,7 +44,7 @@ export class Sharing {
     if (this.#tasks === null && this.#primitives === null) return null;
     const tasks = this.#tasks ?? [];
     const primitives = this.#primitives ?? [];
-    this.#noteUse();
+    this.noteUse();
     this.#tasks = null;
     const delta: SharedDelta = { t: [], p: [] };
     for (const task of tasks) {
@@ -55,7 +55,8 @@ export class Sharing {
     return delta.t.length === 0 && delta.p.length === 0 ? null : delta;
   }
 
-  #noteUse(): void {
+  /** Keeps those that hold something or somebody, and lets go of the others. */
+  noteUse(): void {
     for (const primitive of this.#primitives ?? []) {
       primitive.isChanged = false;
       if (primitive.state() === null) this.#inUse.delete(primitive.id);
