@@ -13,6 +13,7 @@ import { Processes, type Running } from '../examples/support/processes.js';
 
 const examples = fileURLToPath(new URL('../examples/', import.meta.url));
 const numbered = readdirSync(examples).filter((name) => /^\d\d-.*\.ts$/.test(name));
+const coroutines = ['tcp-echo', 'udp', 'crawler', 'ticks'].map((folder) => `${folder}/run.ts`);
 const exampleMs = 30_000;
 
 let scratch: string;
@@ -30,6 +31,8 @@ async function run(name: string): Promise<{ code: number | null; printed: string
   const child = spawn(process.execPath, ['--import', 'tsx', join(examples, name)], {
     env: { ...process.env, TMPDIR: scratch, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: exampleMs, // one that hangs is not left behind
+    killSignal: 'SIGKILL',
   });
   const printed: Buffer[] = [];
   const errors: Buffer[] = [];
@@ -44,12 +47,12 @@ async function leftovers(): Promise<string[]> {
   return (await readdir(scratch)).filter((name) => !name.startsWith('tsx-'));
 }
 
-describe.each(numbered)('%s', (name) => {
-  test('runs, holds its own check, and leaves nothing behind', { timeout: exampleMs }, async () => {
+describe.each([...numbered, ...coroutines])('%s', (name) => {
+  test('runs, holds its own checks, and leaves nothing behind', { timeout: exampleMs }, async () => {
     const { code, printed, errors } = await run(name);
 
     expect(errors).toBe('');
-    expect(printed).toMatch(/^✓ .+\n$/);
+    expect(printed).toMatch(/^(✓ .+\n)+$/);
     expect(code).toBe(0);
     expect(await leftovers()).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { DefinitionError } from './errors.js';
 
 /** What a step's function is given. */
 export interface StepContext {
-  /** Aborted when the attempt's timeout passes, and when the step is cancelled or no longer wanted. */
+  /** Aborted when the attempt's timeout passes, and when the step is cancelled or no longer wanted: also when its outcome comes too late. */
   readonly signal: AbortSignal;
   /** 1 for the first attempt. */
   readonly attempt: number;

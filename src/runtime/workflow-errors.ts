@@ -213,7 +213,7 @@ export class JournalFullError extends RouseError {
 
   constructor(instanceId: string, limit: number) {
     super(
-      `The journal of instance "${instanceId}" reached ${limit} entries, its limit (journalEntriesMax). Split the process into children.`,
+      `The journal of instance "${instanceId}" reached ${limit} entries, its limit (journalEntriesMax). Let its workflow continueAs(input) in time, or split the process into children.`,
     );
     this.instanceId = instanceId;
     this.limit = limit;

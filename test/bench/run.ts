@@ -19,11 +19,14 @@ import { readingFloor, sleepersFill, sleepersRestart, sleepersWake, wakingFloor 
 import { steps } from './steps.js';
 import { cycleOnRuntime, stepsOnFloor, stepsOnRuntime } from './steps-sides.js';
 import { toTables } from './table.js';
+import { tasks } from './tasks.js';
+import { tasksOnGenerators, tasksOnRuntime } from './tasks-sides.js';
 
-const benchmarks: readonly Benchmark[] = [steps, eventLatency, sleepers, memory];
+const benchmarks: readonly Benchmark[] = [steps, eventLatency, sleepers, memory, tasks];
 const roles: readonly AnyRole[] = [
   ...[stepsOnRuntime, cycleOnRuntime, stepsOnFloor, eventOnRuntime, eventOnFloor, memoryOnRuntime, memoryOnFloor],
   ...[sleepersFill, sleepersRestart, sleepersWake, readingFloor, wakingFloor],
+  ...[tasksOnRuntime, tasksOnGenerators],
 ];
 
 const { values, positionals } = parseArgs({
@@ -85,10 +88,15 @@ function toBench(folder: string, entry: string, rounds: number): Bench {
   let directories = 0;
   return {
     rounds,
-    open: (role, input) => openRole(role, input, { entry, execArgv }),
+    open: (role, input) => openRole(role, input, { entry, execArgv: [...execArgv, ...roomFor(role.name)] }),
     directory: () => join(folder, `data-${++directories}`),
     note,
   };
+}
+
+/** A million sleepers do not fit into the heap that Node takes by itself on a small machine. */
+function roomFor(role: string): string[] {
+  return role === tasksOnRuntime.name || role === tasksOnGenerators.name ? ['--max-old-space-size=6144'] : [];
 }
 
 /** How many threads wanted to run in the last minute. */
