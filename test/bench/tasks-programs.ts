@@ -20,9 +20,9 @@ import { expectSame, type Memory, measure, settledMemory, shuffled } from './mea
 import { quietLogger } from './quiet-logger.js';
 
 /** Publishes under way at once: what a daemon has at hand when it has read its sockets. */
-export const wakesAtOnce = 1_000;
+const wakesAtOnce = 1_000;
 /** Tasks that take turns. */
-export const ringTasks = 100;
+const ringTasks = 100;
 
 /** One program, ready to run. */
 export interface Program {
