@@ -5,7 +5,7 @@ import { limits } from './limits.js';
 
 /** Notes in an error that it ended this task. What is no error, or cannot be changed, stays as it is. */
 export function passedThrough(error: unknown, title: string): void {
-  if (!(error instanceof Error)) return;
+  if (!(error instanceof Error) || Object.isFrozen(error)) return;
   const line = `\n    in ${title}`;
   try {
     const { stack } = error;
@@ -14,6 +14,6 @@ export function passedThrough(error: unknown, title: string): void {
       return;
     error.stack = stack + line;
   } catch {
-    // A frozen error, or one whose stack throws, says what it said.
+    // One whose stack throws says what it said.
   }
 }
