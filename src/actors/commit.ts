@@ -1,7 +1,7 @@
 // One commit on its way to the disk: what it changes, who waits for it, and what is to be done once it is there.
-// Lists that most commits have no use for are made when they are first needed, with their first element: an empty
-// list that grows takes room for many.
+// Lists that most commits have no use for are made when they are first needed.
 
+import { grown } from '../runtime/grown.js';
 import type { EffectOf } from '../runtime/operation.js';
 import type { Change, Commit, Table } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
@@ -87,59 +87,48 @@ export class PendingCommit implements Commit {
   }
 
   addEphemeral(slot: Slot): void {
-    if (this.ephemerals === null) this.ephemerals = [slot];
-    else this.ephemerals.push(slot);
+    this.ephemerals = grown(this.ephemerals, slot);
   }
 
   addTurn(turn: Turn): void {
-    if (this.turns === null) this.turns = [turn];
-    else this.turns.push(turn);
+    this.turns = grown(this.turns, turn);
   }
 
   addCaller(caller: Caller): void {
-    if (this.callers === null) this.callers = [caller];
-    else this.callers.push(caller);
+    this.callers = grown(this.callers, caller);
   }
 
   touchMailbox(address: string): void {
-    if (this.addresses === null) this.addresses = [address];
-    else this.addresses.push(address);
+    this.addresses = grown(this.addresses, address);
   }
 
   touchSlot(slot: Slot): void {
-    if (this.slots === null) this.slots = [slot];
-    else this.slots.push(slot);
+    this.slots = grown(this.slots, slot);
     slot.uncommitted++;
   }
 
   addPut(address: string, seq: number): void {
-    if (this.puts === null) this.puts = [{ address, seq }];
-    else this.puts.push({ address, seq });
+    this.puts = grown(this.puts, { address, seq });
   }
 
   addBorn(slot: Slot): void {
-    if (this.born === null) this.born = [slot];
-    else this.born.push(slot);
+    this.born = grown(this.born, slot);
   }
 
   addCancel(slot: Slot): void {
-    if (this.cancels === null) this.cancels = [slot];
-    else this.cancels.push(slot);
+    this.cancels = grown(this.cancels, slot);
   }
 
   addRedo(event: AttemptEvent): void {
-    if (this.redo === null) this.redo = [event];
-    else this.redo.push(event);
+    this.redo = grown(this.redo, event);
   }
 
   /** To be run when it could not be written. */
   addUndone(fn: () => void): void {
-    if (this.undone === null) this.undone = [fn];
-    else this.undone.push(fn);
+    this.undone = grown(this.undone, fn);
   }
 
   addAfter(fn: () => void): void {
-    if (this.after === null) this.after = [fn];
-    else this.after.push(fn);
+    this.after = grown(this.after, fn);
   }
 }

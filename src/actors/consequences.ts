@@ -17,7 +17,7 @@ import type { AttemptEvent, PendingCommit, Turn } from './commit.js';
 import { Ephemerals } from './ephemerals.js';
 import type { Instances } from './instances.js';
 import type { Router } from './router.js';
-import { isStep, type Slot } from './slot.js';
+import { isRunning, isStep, type Slot } from './slot.js';
 import type { Attempt, AttemptResult } from './step-runner.js';
 import type { World } from './world.js';
 
@@ -311,5 +311,5 @@ function toStored(end: ChildEnd, childId: string): ChildEnd {
 }
 
 function stepsToRun(slot: Slot): Request[] {
-  return [...slot.requests.values()].map((entry) => entry.request).filter((request) => isStep(request) && request.retryAt === null);
+  return [...slot.requests.values()].map((entry) => entry.request).filter(isRunning);
 }

@@ -61,25 +61,28 @@ export class Handles {
     return slot.isEphemeral ? toEphemeralInfo(slot) : toInfo(await this.record(id));
   }
 
+  /** The instance that is to end; null when it was cancelled already. */
+  #toEnd(id: string, known: Slot | undefined): Slot | null {
+    if (known?.status === 'cancelled') return null;
+    this.#assertSame(known);
+    const slot = this.slot(id);
+    if (slot.status === 'cancelled') return null;
+    if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
+    return slot;
+  }
+
   async #cancel(id: string, known: Slot | undefined, reason: string | null): Promise<void> {
     await this.#asking.ask('cancel', id, () => {
-      if (known?.status === 'cancelled') return;
-      this.#assertSame(known);
-      const slot = this.slot(id);
-      if (slot.status === 'cancelled') return;
-      if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
-      if (!this.#supervisor.instances.cancel(slot, reason)) throw new InstanceStuckError(id, slot.stuck?.message ?? 'unknown');
+      const slot = this.#toEnd(id, known);
+      if (slot !== null && !this.#supervisor.instances.cancel(slot, reason))
+        throw new InstanceStuckError(id, slot.stuck?.message ?? 'unknown');
     });
   }
 
   async #terminate(id: string, known: Slot | undefined, reason: string | null): Promise<void> {
     await this.#asking.ask('terminate', id, () => {
-      if (known?.status === 'cancelled') return;
-      this.#assertSame(known);
-      const slot = this.slot(id);
-      if (slot.status === 'cancelled') return;
-      if (!slot.isActive) throw new InstanceEndedError(id, slot.status);
-      this.#supervisor.instances.terminate(slot, new TerminatedError(reason));
+      const slot = this.#toEnd(id, known);
+      if (slot !== null) this.#supervisor.instances.terminate(slot, new TerminatedError(reason));
     });
   }
 

@@ -6,7 +6,7 @@ import { type ErrorData, toErrorData } from '../runtime/error-data.js';
 import type { InstanceRecord, PrimitiveState, Request, TaskState } from '../runtime/record.js';
 import { toldOfTask } from '../runtime/sharing.js';
 import type { InstanceInfo, PrimitiveInfo, Status, TaskInfo } from './public.js';
-import { isStep, type Slot } from './slot.js';
+import { isRunning, type Slot } from './slot.js';
 import { toWaitInfo } from './workflow-actor.js';
 
 export function toInfo(record: InstanceRecord): InstanceInfo {
@@ -60,8 +60,8 @@ function bySeq(a: Request, b: Request): number {
 
 function toStatus(status: InstanceRecord['status'], requests: readonly Request[]): Status {
   if (status !== 'active') return status;
-  const isRunning = requests.length === 0 || requests.some((request) => isStep(request) && request.retryAt === null);
-  return isRunning ? 'running' : 'sleeping';
+  const runs = requests.length === 0 || requests.some(isRunning);
+  return runs ? 'running' : 'sleeping';
 }
 
 function toTasks(tasks: ReadonlyMap<number, TaskState>, requests: readonly Request[]): TaskInfo[] {

@@ -6,6 +6,7 @@ import type { Deadline } from '../runtime/deadlines.js';
 import type { ErrorData } from '../runtime/error-data.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
 import type { InstanceRecord, RecordStatus, Request } from '../runtime/record.js';
+import { isStepKind } from '../runtime/request-text.js';
 import { SmallMap } from '../runtime/small-map.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import type { InstanceProcess } from './instance-process.js';
@@ -114,7 +115,7 @@ export class Slot {
 }
 
 export function isStep(request: Request): boolean {
-  return request.kind === 'step' || request.kind === 'activity';
+  return isStepKind(request.kind);
 }
 
 /** A step that is to run or runs. */

@@ -14,7 +14,7 @@ import type { SettleStatus } from '../runtime/execution.js';
 import type { Request } from '../runtime/record.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import type { InstanceProcess } from './instance-process.js';
-import { isStep } from './slot.js';
+import { isRunning } from './slot.js';
 import { StandaloneHost, type StandalonePlace, type StandalonePorts } from './standalone.js';
 
 /** What an instance actor can be told. The outside sends `rouse.event` and `rouse.cancel`; the others are the runtime's. */
@@ -197,11 +197,11 @@ class InstanceSnapshot {
 
   get instance(): InstanceView {
     const requests = this.#process.host.requests();
-    const isRunning = requests.some((request) => isStep(request) && request.retryAt === null);
+    const runs = requests.some(isRunning);
     return {
       id: this.#process.id,
       workflow: this.#process.workflow.name,
-      phase: isRunning ? 'running' : 'sleeping',
+      phase: runs ? 'running' : 'sleeping',
       waitingFor: requests.map(toWaitInfo),
     };
   }

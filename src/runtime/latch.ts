@@ -75,22 +75,13 @@ class LatchState<T> extends Primitive implements Latch<T> {
   }
 
   #wait(task: TaskNode): Wait {
-    const place = this.#line.join(task, null);
-    this.changed();
-    return {
-      what: `the opening of ${this.title}`,
-      abandon: () => {
-        this.#line.leave(place);
-        this.changed();
-        return true;
-      },
-    };
+    return this.waitAt(this.#line, this.#line.join(task, null), `the opening of ${this.title}`);
   }
 
   #settle(name: 'open' | 'fail', outcome: Outcome): Outcome {
     if (this.#outcome !== null) return fail(this.#settledTwice(name, this.#outcome));
     this.#outcome = outcome;
-    for (let next = this.#line.shift(); next !== null; next = this.#line.shift()) this.owner.scheduler.wake(next.task, outcome);
+    this.wakeAll(this.#line, () => outcome);
     this.changed();
     return succeed(undefined);
   }

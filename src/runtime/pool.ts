@@ -153,8 +153,7 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
   #changedLine(): void {
     this.changed();
     if (this.#running.size > 0 || this.#line.size > 0) return;
-    for (let next = this.#waitingForAll.shift(); next !== null; next = this.#waitingForAll.shift())
-      this.owner.scheduler.wake(next.task, succeed(undefined));
+    this.wakeAll(this.#waitingForAll, () => succeed(undefined));
   }
 
   #spawn(spawner: TaskNode, body: () => Operation<unknown>): Outcome | Wait {
@@ -199,14 +198,7 @@ class PoolState extends Primitive implements Pool, TaskWatcher {
       if (this.#running.has(above)) return fail(this.#waitsForItself(task, above));
     }
     if (this.#running.size === 0 && this.#line.size === 0) return succeed(undefined);
-    const place = this.#waitingForAll.join(task, null);
-    return {
-      what: `the end of all tasks of ${this.title}`,
-      abandon: () => {
-        this.#waitingForAll.leave(place);
-        return true;
-      },
-    };
+    return this.waitAt(this.#waitingForAll, this.#waitingForAll.join(task, null), `the end of all tasks of ${this.title}`);
   }
 
   #waitsForItself(task: TaskNode, member: TaskNode): AuthoringError {

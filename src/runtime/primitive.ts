@@ -12,6 +12,7 @@ import { describeValue } from './found.js';
 import { effectOperation, type Operation } from './operation.js';
 import type { PrimitiveState } from './record.js';
 import type { Outcome, TaskNode, Wait } from './task-node.js';
+import type { Place, WaitingLine } from './waiting-line.js';
 
 export abstract class Primitive {
   readonly id: number;
@@ -43,6 +44,24 @@ export abstract class Primitive {
   /** An operation on it, refused in any other instance. */
   protected operation<T>(name: string, run: (task: TaskNode) => Outcome | Wait): Operation<T> {
     return effectOperation<T>({ kind: 'operate', name, on: this, mayWait: true, run });
+  }
+
+  /** Waits at a place in one of its lines, until that is given up. */
+  protected waitAt<B>(line: WaitingLine<B>, place: Place<B>, what: string): Wait {
+    this.changed();
+    return {
+      what,
+      abandon: () => {
+        line.leave(place);
+        this.changed();
+        return true;
+      },
+    };
+  }
+
+  /** Lets all who wait in a line go on, in the order in which they came. */
+  protected wakeAll<B>(line: WaitingLine<B>, outcome: () => Outcome): void {
+    for (let next = line.shift(); next !== null; next = line.shift()) this.owner.scheduler.wake(next.task, outcome());
   }
 
   /** One that never waits. */

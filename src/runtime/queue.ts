@@ -13,7 +13,7 @@ import { effectOperation, type Operation } from './operation.js';
 import { assertCount, Primitive } from './primitive.js';
 import type { PrimitiveState } from './record.js';
 import { fail, type Outcome, succeed, type TaskNode, type Wait } from './task-node.js';
-import { type Place, WaitingLine } from './waiting-line.js';
+import { WaitingLine } from './waiting-line.js';
 import { AuthoringError, LimitError, QueueClosedError } from './workflow-errors.js';
 
 /** Items that tasks of one instance hand to each other, each to one getter; getters and putters are served in the order in which they came. */
@@ -215,32 +215,18 @@ class QueueState<T> extends Primitive implements Queue<T> {
   }
 
   #waitForItem(task: TaskNode): Wait {
-    return this.#wait(this.#getters, this.#getters.join(task, null), `an item of ${this.title}`);
+    return this.waitAt(this.#getters, this.#getters.join(task, null), `an item of ${this.title}`);
   }
 
   #waitForRoom(item: Item, task: TaskNode): Wait {
-    return this.#wait(this.#putters, this.#putters.join(task, item), `room in ${this.title}`);
-  }
-
-  #wait<B>(line: WaitingLine<B>, place: Place<B>, what: string): Wait {
-    this.changed();
-    return {
-      what,
-      abandon: () => {
-        line.leave(place);
-        this.changed();
-        return true;
-      },
-    };
+    return this.waitAt(this.#putters, this.#putters.join(task, item), `room in ${this.title}`);
   }
 
   #close(): Outcome {
     this.#isClosed = true;
     this.changed();
-    for (let getter = this.#getters.shift(); getter !== null; getter = this.#getters.shift())
-      this.owner.scheduler.wake(getter.task, fail(this.#closedError('get')));
-    for (let putter = this.#putters.shift(); putter !== null; putter = this.#putters.shift())
-      this.owner.scheduler.wake(putter.task, fail(this.#closedError('put')));
+    this.wakeAll(this.#getters, () => fail(this.#closedError('get')));
+    this.wakeAll(this.#putters, () => fail(this.#closedError('put')));
     return succeed(undefined);
   }
 

@@ -64,8 +64,8 @@ export function requestText(request: Request): string {
   return details === '{}' ? `${head}]` : `${head},${details}]`;
 }
 
-/** A new step has arguments or nothing to tell. */
-function isStepKind(kind: RequestKind): boolean {
+/** Whether it is a step's: as a new request such a one has arguments or nothing to tell. */
+export function isStepKind(kind: RequestKind): boolean {
   return kind === 'step' || kind === 'activity';
 }
 

@@ -11,6 +11,7 @@
 import { type MadeOperation, stepping } from './context.js';
 import { Fifo } from './fifo.js';
 import { describeFound } from './found.js';
+import { grown } from './grown.js';
 import { limits } from './limits.js';
 import type { Operation } from './operation.js';
 import type { LogLevel } from './ports.js';
@@ -160,8 +161,7 @@ export class Scheduler {
   }
 
   #makeReady(task: TaskNode): void {
-    if (this.#ready === null) this.#ready = [task];
-    else this.#ready.push(task);
+    this.#ready = grown(this.#ready, task);
   }
 
   #close(task: TaskNode): void {

@@ -90,16 +90,7 @@ class SemaphoreState extends Primitive implements Semaphore {
 
   #acquire(task: TaskNode): Outcome | Wait {
     if (this.#take()) return succeed(undefined);
-    const place = this.#line.join(task, null);
-    this.changed();
-    return {
-      what: `a permit of ${this.title}`,
-      abandon: () => {
-        this.#line.leave(place);
-        this.changed();
-        return true;
-      },
-    };
+    return this.waitAt(this.#line, this.#line.join(task, null), `a permit of ${this.title}`);
   }
 
   /** A permit that somebody had goes to the next in line. */

@@ -2,8 +2,9 @@
 
 import { type Carried, textOfCarried } from './carried.js';
 import type { Encoded } from './codec.js';
+import { grown } from './grown.js';
 import type { Request, SharedDelta } from './record.js';
-import { requestText } from './request-text.js';
+import { isStepKind, requestText } from './request-text.js';
 
 /** The end of an instance: its output, or its error as data; of an ephemeral one the error itself. */
 export interface InstanceEnd {
@@ -31,7 +32,7 @@ export class TurnDelta {
   continuation: Continuation | null = null;
 
   get isEmpty(): boolean {
-    return this.entries.length === 0 && this.added.length === 0 && this.dropped.length === 0 && this.isLast === false;
+    return this.entries.length === 0 && this.added.length === 0 && this.dropped.length === 0 && !this.isLast;
   }
 
   /** It ends the instance, or this generation of it. */
@@ -41,7 +42,7 @@ export class TurnDelta {
 
   /** It only waits for something else now: no step is to be started, none to be aborted, nobody to be told. */
   get onlyWaits(): boolean {
-    return !this.isLast && this.dropped.length === 0 && !this.added.some(({ kind }) => kind === 'step' || kind === 'activity');
+    return !this.isLast && this.dropped.length === 0 && !this.added.some(({ kind }) => isStepKind(kind));
   }
 
   /** Requests made, in order. */
@@ -58,8 +59,7 @@ export class TurnDelta {
   }
 
   add(request: Request): void {
-    if (this.#added === null) this.#added = [request];
-    else this.#added.push(request);
+    this.#added = grown(this.#added, request);
   }
 
   /** Gives a request up; one that was made in this very turn, and has a later number than all before it, leaves no trace. */
@@ -68,8 +68,7 @@ export class TurnDelta {
     if (first !== undefined && request.seq >= first.seq) {
       this.#withdrawn ??= new Set();
       this.#withdrawn.add(request);
-    } else if (this.#dropped === null) this.#dropped = [request];
-    else this.#dropped.push(request);
+    } else this.#dropped = grown(this.#dropped, request);
   }
 
   expose(name: string, text: Encoded): void {
