@@ -21,23 +21,11 @@ import {
   workflow,
 } from '../src/index.js';
 import { Gate } from './support/gate.js';
+import { calls, provision } from './support/provision.js';
 import { asleepIn, begin, DAY, HOUR, told, word } from './support/standalone-actor.js';
 
-let calls: string[] = [];
-
 beforeEach(() => {
-  calls = [];
-});
-
-/** Asks a machine for an address, waits for a word, and tells it. */
-const provision = workflow('provision', function* (order: { model: string }) {
-  const ip = yield* step('allot', async () => {
-    calls.push(`allot ${order.model}`);
-    return '10.0.0.7';
-  });
-  const text = yield* receive(word, { key: ip });
-  yield* step('tell', () => void calls.push(`tell ${text}`));
-  return { ip, text };
+  calls.length = 0;
 });
 
 describe('running', () => {

@@ -1,39 +1,15 @@
 // all, race and timeout, over operations and nested generators. (That losers are waited for is promise G8.)
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-  all,
-  CancelledError,
-  type Effect,
-  event,
-  now,
-  type Operation,
-  race,
-  receive,
-  type StepContext,
-  sleep,
-  step,
-  timeout,
-} from '../src/index.js';
+import { all, type Effect, now, type Operation, race, receive, type StepContext, sleep, step, timeout } from '../src/index.js';
 import { failingAfter, HOUR, later, runBody } from './support/bodies.js';
 import { Gate } from './support/gate.js';
+import { noisy, trail, word } from './support/noisy.js';
 import { failureOf } from './support/rejection.js';
 
-const word = event<string>('word');
-let trail: string[] = [];
-
 beforeEach(() => {
-  trail = [];
+  trail.length = 0;
 });
-
-function* noisy(who: string): Operation<string> {
-  try {
-    return yield* receive(word, { key: who });
-  } catch (error) {
-    trail.push(`${who}: ${error instanceof CancelledError ? error.reason : String(error)}`);
-    throw error;
-  }
-}
 
 describe('all', () => {
   test('it gives a list in order, or an object by key, whoever was first', async () => {

@@ -1,24 +1,13 @@
 // Tasks: spawn, join, cancel and onDone. (That they are structured, and that no error is lost, is promise G8.)
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { all, CancelledError, event, instanceId, now, type Operation, receive, sleep, spawn, type Task, timeout } from '../src/index.js';
+import { all, CancelledError, instanceId, now, receive, sleep, spawn, type Task, timeout } from '../src/index.js';
 import { failingAfter, HOUR, later, runBody } from './support/bodies.js';
-
-const word = event<string>('word');
-let trail: string[] = [];
+import { noisy, trail, word } from './support/noisy.js';
 
 beforeEach(() => {
-  trail = [];
+  trail.length = 0;
 });
-
-function* noisy(who: string): Operation<string> {
-  try {
-    return yield* receive(word, { key: who });
-  } catch (error) {
-    trail.push(`${who}: ${error instanceof CancelledError ? error.reason : String(error)}`);
-    throw error;
-  }
-}
 
 describe('spawn', () => {
   test('tasks run side by side, each from where it waited', async () => {
