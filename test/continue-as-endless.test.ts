@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createJsonStore } from '../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../src/adapters/stores/json/json-store.js';
 import {
   continueAs,
   createRuntime,
@@ -70,7 +70,7 @@ test.each([1, 100])(
     const directory = await mkdtemp(join(tmpdir(), 'rouse-endless-'));
     onTestFinished(() => rm(directory, { recursive: true, force: true }));
     const log = { logBytesMin: 65_536, logBytesMax: 262_144 };
-    let world = await createTestRuntime({ workflows: [ticking, watching], store: createJsonStore(directory, log) });
+    let world = await createTestRuntime({ workflows: [ticking, watching], store: jsonStore(directory, log) });
     const reached = async (mark: number) => (await world.start(watching, mark, { id: `${mark}` })).result();
     const figures: { bytes: number; heap: number }[] = [];
     const first = turns / 10;

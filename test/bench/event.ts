@@ -3,7 +3,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, event, receive, step, workflow } from '../../src/index.js';
 import { Appender } from './appender.js';
 import { type Benchmark, type Pair, type Report, takeTurns, toRatio } from './benchmark.js';
@@ -59,7 +59,7 @@ export const eventOnRuntime: Role<Place, Sample, Turn> = {
   name: 'event-on-runtime',
   async open({ directory }) {
     const disk = new TimedDisk();
-    const store = createJsonStore(directory, { fileSystem: disk.fileSystem });
+    const store = jsonStore(directory, { fileSystem: disk.fileSystem });
     const runtime = await createRuntime({ workflows: [approve], store, logger: quietLogger });
     let first = 0;
     const takeEvents = async (events: number, concurrency: number): Promise<Turn> => {

@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, event, type Runtime, receive, type Store, workflow } from '../../src/index.js';
 import { Appender } from './appender.js';
 import type { Figures } from './benchmark.js';
@@ -32,7 +32,7 @@ export const sleepersFill: Role<Place, Figures, null> = {
   name: 'sleepers-fill',
   async open({ directory }) {
     const before = await settledMemory();
-    const runtime = await openRuntime(createJsonStore(directory, {}));
+    const runtime = await openRuntime(jsonStore(directory));
     await closedLoop(instances, 100, async (job) => {
       await runtime.start(asleep, { order: job, item: `item-${job % 100}` }, { id: `instance-${job}` });
     });
@@ -47,7 +47,7 @@ export const sleepersRestart: Role<Place, Figures, null> = {
   name: 'sleepers-restart',
   async open({ directory }) {
     const before = await settledMemory();
-    const { runtime, wallMs, cpuUs } = await openMeasured(createJsonStore(directory, {}));
+    const { runtime, wallMs, cpuUs } = await openMeasured(jsonStore(directory));
     const after = await settledMemory();
     const ready = { readyAfterKillMs: wallMs, readyAfterKillCpuMs: cpuUs / 1_000 };
     return played({ ...ready, ...costs('passivated', before, after) }, runtime);
@@ -60,7 +60,7 @@ export const sleepersWake: Role<Place, { readonly figures: Figures; readonly rec
   async open({ directory }) {
     const disk = new TimedDisk();
     const stoppedBytes = bytesBelow(directory);
-    const { runtime, ...opened } = await openMeasured(createJsonStore(directory, { fileSystem: disk.fileSystem }));
+    const { runtime, ...opened } = await openMeasured(jsonStore(directory, { fileSystem: disk.fileSystem }));
     const ready = { readyAfterStopMs: opened.wallMs, readyAfterStopCpuMs: opened.cpuUs / 1_000 };
     disk.reset();
     const { wallMs, cpuUs } = await measure(() => wakeAll(runtime));

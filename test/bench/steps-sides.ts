@@ -3,7 +3,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, type Runtime, step, workflow } from '../../src/index.js';
 import { Appender } from './appender.js';
 import { recordsOf } from './log-records.js';
@@ -93,7 +93,7 @@ class RuntimeSide {
 
   static async open(load: Load): Promise<RuntimeSide> {
     const disk = new TimedDisk();
-    const store = createJsonStore(load.directory, { fileSystem: disk.fileSystem });
+    const store = jsonStore(load.directory, { fileSystem: disk.fileSystem });
     const side = new RuntimeSide(load, disk, await createRuntime({ workflows: [fiveSteps], store, logger: quietLogger }));
     await side.run(warmupWorkflows, warmupConcurrency);
     await side.run(20);

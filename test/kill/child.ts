@@ -3,7 +3,7 @@
 //   started by kill.test.ts, not by hand
 
 import { type FileSystem, nodeFileSystem } from '../../src/adapters/stores/json/file-system.js';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, type Logger, type Runtime, WorkflowFailedError } from '../../src/index.js';
 import type { StorePort } from '../../src/runtime/ports.js';
 import { openOutside, tell } from './outside.js';
@@ -54,7 +54,7 @@ async function open(opening: Opening): Promise<{ runtime: Runtime; opened: Opene
   const { death, logBytesMin, logBytesMax, maxResident } = opening;
   const disk = new MortalDisk();
   if (death?.inOpening === true) disk.begin(death.names);
-  const inner = createJsonStore(opening.store, { fileSystem: disk.fileSystem, logBytesMin, logBytesMax });
+  const inner = jsonStore(opening.store, { fileSystem: disk.fileSystem, logBytesMin, logBytesMax });
   let cutBytes = 0;
   const store: StorePort = {
     kind: inner.kind,

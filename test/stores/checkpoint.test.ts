@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { hashKey, toShardIndex } from '../../src/adapters/stores/json/shard-table.js';
 import { limits } from '../../src/runtime/limits.js';
 import type { Commit, OpenStore } from '../../src/runtime/ports.js';
@@ -14,7 +14,7 @@ const written = 'wrote a checkpoint';
 const notWritten = 'could not write a checkpoint';
 
 async function open(disk: MemoryDisk, { logBytes = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
-  const store = await openStore(createJsonStore(directory, { fileSystem: disk, logBytesMin: logBytes, logBytesMax: logBytes }), logger);
+  const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: logBytes, logBytesMax: logBytes }), logger);
   onTestFinished(() => store.close());
   return store;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import type { OpenStore } from '../../src/runtime/ports.js';
 import { describeStore, makeHistory } from './history.js';
 import { everythingKept, type Luck, MemoryDisk, nothingKept, seededLuck } from './memory-disk.js';
@@ -12,7 +12,7 @@ const history = makeHistory(80);
 const seedsPerCall = Number(process.env.ROUSE_CRASH_SEEDS ?? 10);
 
 function open(disk: MemoryDisk): Promise<OpenStore> {
-  return openStore(createJsonStore(directory, { fileSystem: disk, logBytesMin: 1_000 }));
+  return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: 1_000 }));
 }
 
 interface Progress {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { scanLog } from '../../src/adapters/stores/json/log-scan.js';
 import { findSegments } from '../../src/adapters/stores/json/log-segment.js';
 import { RouseError } from '../../src/runtime/errors.js';
@@ -17,7 +17,7 @@ const never = 1_000_000_000;
 const bytesBetween = Number(process.env.ROUSE_BYTES_BETWEEN ?? 29);
 
 function open(disk: MemoryDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
-  return openStore(createJsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
+  return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
 }
 
 /** A store of 50 commits in batches of five; all in the log, or the first half of them in a checkpoint. */

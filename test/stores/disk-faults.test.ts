@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createJsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { RouseError } from '../../src/runtime/errors.js';
 import type { OpenStore } from '../../src/runtime/ports.js';
 import {
@@ -17,7 +17,7 @@ const directory = '/data/store';
 const never = 1_000_000_000;
 
 function open(disk: MemoryDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
-  return openStore(createJsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
+  return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
 }
 
 /** Fails the next call of this kind on a file whose path holds this, once. */

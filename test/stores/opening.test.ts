@@ -1,14 +1,14 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { createJsonStore, jsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import type { OpenStore } from '../../src/runtime/ports.js';
 import { StoreUnavailableError } from '../../src/runtime/store-errors.js';
 import { makeDirectory } from './disk-harness.js';
 import { approve, begin, commit, contentsOf, MemoryLogger, openStore, put } from './store-harness.js';
 
 async function open(directory: string, logBytesMin = 1_000_000): Promise<OpenStore> {
-  const store = await openStore(createJsonStore(directory, { logBytesMin }));
+  const store = await openStore(jsonStore(directory, { logBytesMin }));
   onTestFinished(() => store.close());
   return store;
 }

@@ -31,20 +31,16 @@ import type { Tables } from './tables.js';
  * @example
  * const runtime = await createRuntime({ workflows: [provision], store: jsonStore('/var/lib/shop') });
  */
-export function jsonStore(directory: string): StorePort {
-  return createJsonStore(directory, {});
+export function jsonStore(directory: string, options: JsonStoreOptions = {}): StorePort {
+  return new JsonStore(resolve(directory), options);
 }
 
-export interface JsonStoreSettings {
-  readonly fileSystem?: FileSystem;
-  /** Log behind a checkpoint before the next one begins: see limits. */
-  readonly logBytesMin?: number;
-  readonly logBytesMax?: number;
-}
-
-/** The store on another disk, or with other habits: for tests. */
-export function createJsonStore(directory: string, settings: JsonStoreSettings): StorePort {
-  return new JsonStore(resolve(directory), settings);
+export interface JsonStoreOptions {
+  /** The disk that it is on: this machine's, unless a simulated one is given (`createSimulatedDisk` of `rouse/testing`). */
+  readonly fileSystem?: FileSystem | undefined;
+  /** A checkpoint begins when the log behind the last one is half as many bytes as that, and between these bounds. Default 8 and 64 MiB. */
+  readonly logBytesMin?: number | undefined;
+  readonly logBytesMax?: number | undefined;
 }
 
 class JsonStore implements StorePort {
@@ -53,7 +49,7 @@ class JsonStore implements StorePort {
   readonly #fs: FileSystem;
   readonly #logBytes: LogBounds;
 
-  constructor(root: string, { fileSystem = nodeFileSystem, logBytesMin, logBytesMax }: JsonStoreSettings) {
+  constructor(root: string, { fileSystem = nodeFileSystem, logBytesMin, logBytesMax }: JsonStoreOptions) {
     this.#directories = { root, log: join(root, 'log'), shards: join(root, 'shards') };
     this.#fs = fileSystem;
     this.#logBytes = { min: logBytesMin ?? limits.storeLogBytesMin, max: logBytesMax ?? limits.storeLogBytesMax };
