@@ -200,3 +200,15 @@ class TestWorld {
 function immediate(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+// --- a disk that can fail
+export type { FileId, FileSystem, OpenMode } from './adapters/stores/json/file-system.js';
+export type { Kept } from './adapters/testing/luck.js';
+export {
+  createSimulatedDisk,
+  type DiskCall,
+  type DiskFault,
+  type FailedSync,
+  type SimulatedDisk,
+  type SimulatedDiskOptions,
+} from './adapters/testing/simulated-disk.js';

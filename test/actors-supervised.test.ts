@@ -148,7 +148,7 @@ describe('residents', () => {
 
     await instance.send(word, 'hello');
 
-    expect(runtime.health()).toMatchObject({ resident: 0, parkedAddresses: 0, deadlines: 1 });
+    expect(runtime.health()).toMatchObject({ resident: 0, parkedAddresses: 0, deadlines: 0 });
   });
 });
 

@@ -12,7 +12,6 @@ import {
   type Request,
   requestKey,
   toBaseDelta,
-  toHeadDelta,
 } from '../src/runtime/record.js';
 import { requestText, updateText } from '../src/runtime/request-text.js';
 
@@ -154,23 +153,6 @@ describe('a record as one delta', () => {
         const base = record === undefined ? [] : [JSON.parse(toBaseDelta(record)) as InstanceDelta];
 
         expect(foldInstance('a', [...base, ...deltas.slice(cut)])).toEqual(foldInstance('a', deltas));
-      }),
-    );
-  });
-
-  test('R2: its head gives the record without journal and values', () => {
-    fc.assert(
-      fc.property(histories, (deltas) => {
-        const record = foldInstance('a', deltas);
-        if (record === undefined) return;
-
-        const head = foldInstance('a', [JSON.parse(toHeadDelta(record))]);
-
-        expect(head).toEqual({
-          ...record,
-          ...{ input: null, firstInput: null, output: null, error: null, journal: [], exposed: new Map(), tokens: new Set() },
-          ...{ tasks: new Map(), primitives: new Map() },
-        });
       }),
     );
   });

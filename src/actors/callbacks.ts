@@ -25,8 +25,10 @@ export class Callbacks {
         const wait = this.#world.tokens.get(token);
         if (wait === undefined && this.#isBeingAnswered(token)) return;
         if (wait === undefined) throw this.#whyNotOpen(token);
-        isAnswered = this.#supervisor.instances.settle(wait.slot, wait.key, status, text);
-        if (!isAnswered) throw new InstanceStuckError(wait.slot.id, wait.slot.stuck?.message ?? 'unknown');
+        const slot = this.#world.slots.of(wait.owner);
+        if (slot === undefined) throw new TokenUnknownError();
+        isAnswered = this.#supervisor.instances.settle(slot, wait.key, status, text);
+        if (!isAnswered) throw new InstanceStuckError(slot.id, slot.stuck?.message ?? 'unknown');
       });
     }
   }

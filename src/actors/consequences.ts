@@ -179,10 +179,13 @@ export class Consequences {
   tellParents(childId: string): void {
     const child = this.#world.slots.get(childId);
     const waits = this.#world.childWaits.get(childId) ?? [];
-    const name = waits[0]?.slot.requests.get(waits[0].key)?.request.name ?? 'unknown';
+    const [first] = waits;
+    const name = (first && this.#world.slots.of(first.owner)?.requests.get(first.key)?.request.name) ?? 'unknown';
     const end = child?.isEphemeral === true ? ephemeralEnd(child) : this.#storedEnd(childId, name);
     if (end === null) return;
-    for (const { slot, key } of [...waits]) {
+    for (const { owner, key } of [...waits]) {
+      const slot = this.#world.slots.of(owner);
+      if (slot === undefined) continue;
       this.#world.inCommit(() => {
         const told = slot.isEphemeral ? end : toStored(end, childId);
         const isTold = this.#instances.settle(slot, key, told.status, told.carried);
@@ -216,9 +219,9 @@ export class Consequences {
 
   #ended(slot: Slot, end: InstanceEnd): void {
     this.#instances.leave(slot);
-    if (slot.mailboxes !== null) this.#world.inCommit(() => this.#router.clearMailboxes(slot));
+    if (this.#router.hasMail(slot.id)) this.#world.inCommit(() => this.#router.clearMailboxes(slot.id));
     if (slot.isEphemeral) this.#ephemerals.ended(slot);
-    else this.#world.watchRetention(slot);
+    else this.#world.retention.add({ id: slot.id, endedAt: slot.endedAt ?? this.#world.now });
     if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
     const waiters = slot.waiters ?? [];
     slot.waiters = null;

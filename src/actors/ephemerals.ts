@@ -73,8 +73,8 @@ export class Ephemerals {
 
   #forget(slot: Slot): void {
     this.#router.removeMailboxes(slot);
-    if (this.#world.slots.get(slot.id) === slot) this.#world.slots.delete(slot.id);
-    if (slot.parent !== null) this.#world.slots.get(slot.parent)?.endedEphemerals?.delete(slot);
+    if (this.#world.slots.known(slot.id) === slot) this.#world.slots.delete(slot.id);
+    if (slot.parent !== null) this.#world.slots.known(slot.parent)?.endedEphemerals?.delete(slot);
   }
 
   #logUnasked(slot: Slot): void {

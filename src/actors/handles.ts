@@ -52,13 +52,13 @@ export class Handles {
 
   /** The handle of an ephemeral instance is not that of another one which got its id later. */
   #assertSame(known: Slot | undefined): void {
-    if (known !== undefined && this.#world.slots.get(known.id) !== known) throw new InstanceEndedError(known.id, known.status);
+    if (known !== undefined && this.#world.slots.known(known.id) !== known) throw new InstanceEndedError(known.id, known.status);
   }
 
   async #info(id: string, known: Slot | undefined): Promise<InstanceInfo> {
     this.#asking.assertRunning();
-    const slot = known ?? this.slot(id);
-    return slot.isEphemeral ? toEphemeralInfo(slot) : toInfo(await this.record(id));
+    const slot = known ?? this.#world.slots.known(id);
+    return slot?.isEphemeral === true ? toEphemeralInfo(slot) : toInfo(await this.record(id));
   }
 
   /** The instance that is to end; null when it was cancelled already. */
@@ -108,6 +108,7 @@ export class Handles {
     return new Promise<O>((resolve, reject) => {
       const onAbort = (): void => {
         slot.waiters = slot.waiters?.filter((candidate) => candidate !== waiter) ?? null;
+        this.#world.slots.settle(slot);
         reject(signal?.reason as Error);
       };
       const waiter = {
@@ -138,8 +139,8 @@ export class Handles {
   /** The committed record of an instance, once its beginning is on disk. */
   async record(id: string): Promise<InstanceRecord> {
     this.#asking.assertRunning();
-    const slot = this.slot(id);
-    if (slot.uncommitted > 0 && this.#world.store.readInstance(id) === undefined)
+    const slot = this.#world.slots.known(id);
+    if (slot !== undefined && slot.uncommitted > 0 && !this.#world.store.hasInstance(id))
       await new Promise<void>((resolve, reject) => this.#world.committer.barrier({ resolve, reject }));
     const record = this.#world.store.readInstance(id);
     if (record === undefined) throw new InstanceNotFoundError(id);

@@ -8,14 +8,14 @@
 
 import type { ActorScope, EventObject, Snapshot } from 'xstate';
 import { ByReference, type Carried, textOfCarried, unpack } from '../runtime/carried.js';
-import { decode, revive } from '../runtime/codec.js';
+import { decode } from '../runtime/codec.js';
 import type { WorkflowDefinition } from '../runtime/definitions.js';
 import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import { DecodeError, UnknownWorkflowError } from '../runtime/errors.js';
 import type { SettleStatus } from '../runtime/execution.js';
 import { limits } from '../runtime/limits.js';
 import { LinkedMap } from '../runtime/linked-map.js';
-import type { InstanceRecord, Request, RequestUpdate } from '../runtime/record.js';
+import type { InstanceRecord, RequestUpdate } from '../runtime/record.js';
 import { requestKey } from '../runtime/record.js';
 import { updateText } from '../runtime/request-text.js';
 import { SmallMap } from '../runtime/small-map.js';
@@ -23,7 +23,7 @@ import type { Continuation, InstanceEnd, TurnDelta } from '../runtime/turn-delta
 import { CancelledError, NondeterminismError } from '../runtime/workflow-errors.js';
 import type { InstanceHost } from './instance-process.js';
 import { InstanceProcess } from './instance-process.js';
-import { Requests } from './requests.js';
+import type { Requests } from './requests.js';
 import { type Resident, Slot } from './slot.js';
 import { LightActor, spawnInstance } from './workflow-actor.js';
 import type { World } from './world.js';
@@ -56,7 +56,7 @@ export class Instances {
     this.#world = world;
     this.#scope = scope;
     this.#makeHost = makeHost;
-    this.requests = new Requests(world);
+    this.requests = world.requests;
   }
 
   get residents(): number {
@@ -79,7 +79,7 @@ export class Instances {
     const slot = new Slot(head, !workflow.isDurable);
     slot.input = input;
     slot.startedAt = this.#world.now;
-    this.#world.slots.set(id, slot);
+    this.#world.slots.set(slot);
     slot.isCalled = birth.isCalled;
     if (slot.isEphemeral) {
       slot.firstInput = input;
@@ -237,11 +237,15 @@ export class Instances {
    * @throws why it still cannot go on
    */
   retry(slot: Slot): void {
+    if (slot.isUnread) this.#world.slots.reread(slot);
     // One without requests has not had its first turn: there is nothing to replay, only a workflow to be known.
     this.#world.workflow(slot.workflow, slot.version);
     const process = slot.requests.size === 0 ? null : this.#restore(slot);
     slot.stuck = null;
-    for (const [key, { request }] of slot.requests) this.#resetInterruptions(slot, key, request);
+    for (const [key, { request }] of slot.requests) {
+      if (request.interrupted > 0) this.updateRequest(slot, key, { interrupted: 0 });
+      else this.requests.update(slot, key, request);
+    }
     if (process !== null) this.#settleIn(slot, process);
     const { commit, now } = this.#world;
     commit.change('instance', slot.id, `{"t":${now},"s":0}`);
@@ -286,8 +290,9 @@ export class Instances {
 
   /** Notes that all of an instance is on disk: from now on it may leave memory. */
   rests(slot: Slot): void {
-    if (slot.isEphemeral || slot.resident === null || slot.uncommitted > 0 || !slot.isActive || slot.hasRunningStep) return;
-    this.#sleepers.add(slot, { slot, since: this.#world.now });
+    if (slot.isEphemeral || slot.uncommitted > 0) return;
+    if (slot.resident === null) this.#world.slots.settle(slot);
+    else if (slot.isActive && !slot.hasRunningStep) this.#sleepers.add(slot, { slot, since: this.#world.now });
   }
 
   /** When the longest asleep is to leave memory. */
@@ -308,6 +313,7 @@ export class Instances {
   /** Lets go of the actor of an instance; its generator is dropped where it sleeps, and no `finally` runs. */
   leave(slot: Slot): void {
     this.#sleepers.delete(slot);
+    this.#world.slots.settle(slot);
     if (slot.resident === null) return;
     const { actor } = slot.resident;
     slot.resident = null;
@@ -336,13 +342,10 @@ export class Instances {
       slot.waiters = null;
       return;
     }
-    this.#world.slots.set(slot.id, slot);
-    slot.status = record.status;
-    slot.stuck = record.stuck === null ? null : (revive(record.stuck) as ErrorData);
-    slot.endedAt = record.endedAt;
-    slot.generation = record.generation;
+    this.#world.slots.set(slot);
+    slot.take(record);
     for (const request of record.pending.values()) this.requests.add(slot, request);
-    if (!slot.isActive) this.#world.watchRetention(slot);
+    if (record.endedAt !== null) this.#world.retention.add({ id: slot.id, endedAt: record.endedAt });
   }
 
   /** Stops every actor, for a runtime that stops. */
@@ -352,7 +355,7 @@ export class Instances {
 
   #restore(slot: Slot): InstanceProcess {
     const workflow = this.#world.workflow(slot.workflow, slot.version);
-    const record = this.#world.store.readInstance(slot.id);
+    const record = this.#world.slots.read(slot.id);
     if (record === undefined) throw new DecodeError(`The record of instance "${slot.id}" is not in the store.`);
     return InstanceProcess.restore(record, workflow, this.#makeHost(slot));
   }
@@ -389,10 +392,5 @@ export class Instances {
     if (fault === null) return;
     resident.process.fault = null;
     this.setStuck(slot, fault);
-  }
-
-  #resetInterruptions(slot: Slot, key: string, request: Request): void {
-    if (request.interrupted > 0) this.updateRequest(slot, key, { interrupted: 0 });
-    else this.requests.update(slot, key, request);
   }
 }

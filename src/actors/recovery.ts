@@ -1,50 +1,86 @@
-// Recovery: the supervisor takes over what the store has. Instances stay asleep on disk; only their heads, waits and
-// deadlines come into memory, and whoever has something to do is woken by it.
+// Recovery: the supervisor takes over what the store has. Instances stay asleep on disk; only where they are reached
+// and when they are due comes into memory, and whoever has something to do is woken by it.
 
 import { DEAD_LETTERS, parseAddress } from '../runtime/addresses.js';
-import { revive } from '../runtime/codec.js';
-import type { ErrorData } from '../runtime/error-data.js';
-import type { InstanceRecord } from '../runtime/record.js';
-import { isStep, Slot } from './slot.js';
+import type { Deadline } from '../runtime/deadlines.js';
+import { type Head, LOOK_AT, type Wait, waitKinds } from '../runtime/head.js';
+import { requestKey } from '../runtime/record.js';
+import type { Finished } from './retention.js';
+import { hasStepInFlight, type Slot } from './slot.js';
 import type { Supervisor } from './supervisor.js';
+import type { Due, World } from './world.js';
 
 export function recover(supervisor: Supervisor): void {
   const { world, consequences } = supervisor;
+  const toLookAt = loadHeads(world);
   const unfinished: Slot[] = [];
   const interrupted: Slot[] = [];
-  for (const record of world.store.instances()) {
-    const slot = takeOver(supervisor, record);
+  for (const id of toLookAt) {
+    const slot = world.slots.get(id);
+    if (slot === undefined || slot.isUnread) continue;
+    if (!slot.isActive) world.retention.add({ id, endedAt: slot.endedAt ?? 0 });
     if (!slot.isActive || slot.stuck !== null) continue;
-    if (record.cancelAsked !== null || record.pending.size === 0) unfinished.push(slot);
-    if (hasStepInFlight(record, world.now)) interrupted.push(slot);
+    if (slot.cancelAsked !== null || slot.requests.size === 0) unfinished.push(slot);
+    if (hasStepInFlight(slot, world.now)) interrupted.push(slot);
   }
   loadMailboxes(supervisor);
   for (const address of world.mailboxes.meetings()) world.meetings.push(address);
   if (world.store.recovery.clean) for (const slot of interrupted) consequences.startSteps(slot);
   else consequences.countInterruptions(interrupted);
   for (const slot of unfinished) consequences.resume(slot, []);
-  for (const childId of world.childWaits.keys()) if (world.slots.get(childId)?.isActive !== true) world.endedChildren.push(childId);
+  if (world.childWaits.size > 0) tellOfEnds(world);
 }
 
-function takeOver(supervisor: Supervisor, record: InstanceRecord): Slot {
-  const { world, instances } = supervisor;
-  const slot = new Slot(record);
-  slot.status = record.status;
-  slot.stuck = record.stuck === null ? null : (revive(record.stuck) as ErrorData);
-  slot.endedAt = record.endedAt;
-  world.slots.set(slot.id, slot);
-  for (const request of record.pending.values()) {
-    world.sawSeq(request.seq);
-    instances.requests.add(slot, request);
+/** Takes over the heads of all instances, and gives those that have to be looked at. */
+function loadHeads(world: World): string[] {
+  const { now } = world;
+  const toLookAt: string[] = [];
+  const finished: Finished[] = [];
+  world.store.visitHeads((id, head) => {
+    world.slots.addAsleep();
+    if (typeof head === 'object' && !head.some((wait) => isStepDue(wait, now))) for (const wait of head) park(world, id, wait);
+    else if (typeof head === 'object' || head === LOOK_AT) toLookAt.push(id);
+    else finished.push({ id, endedAt: head });
+  });
+  finished.sort((a, b) => a.endedAt - b.endedAt);
+  for (const each of finished) world.retention.add(each);
+  return toLookAt;
+}
+
+function isStepDue([, , , dueAt, kind]: Wait, now: number): boolean {
+  return kind === waitKinds.attempt && dueAt <= now;
+}
+
+/** Makes a wait of one that is asleep reachable. */
+function park(world: World, id: string, [seq, task, pos, dueAt, kind, what]: Wait): void {
+  const key = requestKey(task, pos);
+  world.sawSeq(seq);
+  if (dueAt !== 0) {
+    const due: Due = { kind: kind === waitKinds.attempt ? 'retry' : 'request', owner: id, key };
+    const deadline: Deadline<Due> = world.deadlines.add({ dueAt, seq, task, pos }, due);
+    world.slots.keepDeadline(id, deadline);
   }
-  if (!slot.isActive) world.watchRetention(slot);
-  return slot;
+  if (kind === waitKinds.event) {
+    for (const [source, address] of (what as readonly string[]).entries())
+      world.mailboxes.park({ address, owner: id, requestKey: key, source, seq });
+  } else if (kind === waitKinds.token) world.tokens.set(what as string, { owner: id, key });
+  else if (kind === waitKinds.child) waitForChild(world, what as string, id, key);
 }
 
-/** Also one whose pause before the next attempt is over: whether it had been started nobody knows. */
-function hasStepInFlight(record: InstanceRecord, now: number): boolean {
-  for (const request of record.pending.values()) if (isStep(request) && (request.retryAt ?? 0) <= now) return true;
-  return false;
+function waitForChild(world: World, childId: string, owner: string, key: string): void {
+  const waits = world.childWaits.get(childId);
+  if (waits === undefined) world.childWaits.set(childId, [{ owner, key }]);
+  else waits.push({ owner, key });
+}
+
+/** Children that somebody waits for and that live no more: they ended before, or were ephemeral. */
+function tellOfEnds(world: World): void {
+  const living = new Set<string>();
+  world.store.visitHeads((id: string, head: Head) => {
+    if ((typeof head === 'object' || head === LOOK_AT) && world.childWaits.has(id)) living.add(id);
+  });
+  const told = new Set(world.endedChildren);
+  for (const childId of world.childWaits.keys()) if (!living.has(childId) && !told.has(childId)) world.endedChildren.push(childId);
 }
 
 function loadMailboxes(supervisor: Supervisor): void {
@@ -56,15 +92,16 @@ function loadMailboxes(supervisor: Supervisor): void {
     for (const at of mailbox.seen.values()) ids.push({ address: mailbox.address, at });
     if (mailbox.address === DEAD_LETTERS) continue;
     const { isDirect, target } = parseAddress(mailbox.address);
-    if (!isDirect) {
-      router.watchExpiry(mailbox.address);
-      continue;
-    }
-    const slot = world.slots.get(target);
-    if (slot === undefined) continue;
-    slot.mailboxes ??= new Set();
-    slot.mailboxes.add(mailbox.address);
+    if (isDirect) router.keepMailbox(target, mailbox.address);
+    else router.watchExpiry(mailbox.address);
+    if (isDirect && mailbox.events.size > 0) clearOfEnded(supervisor, target);
   }
   ids.sort((a, b) => a.at - b.at);
   for (const { address, at } of ids) router.watchId(address, at);
+}
+
+/** The commit that was to drop the mail of an ended instance may never have been written. */
+function clearOfEnded({ world, router }: Supervisor, instanceId: string): void {
+  const slot = world.slots.get(instanceId);
+  if (slot === undefined || !slot.isActive) world.inCommit(() => router.clearMailboxes(instanceId));
 }

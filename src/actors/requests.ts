@@ -2,9 +2,10 @@
 // token or child. An armed request can be found from outside; a disarmed one cannot (its instance is stuck or gone).
 
 import { sourceAddress } from '../runtime/addresses.js';
+import type { Deadline } from '../runtime/deadlines.js';
 import { type Request, requestKey } from '../runtime/record.js';
 import { isRunning, isStep, type Slot, type SlotRequest } from './slot.js';
-import type { World } from './world.js';
+import type { Due, World } from './world.js';
 
 export class Requests {
   readonly #world: World;
@@ -15,10 +16,7 @@ export class Requests {
 
   /** Adds an open request of a slot. */
   add(slot: Slot, request: Request): void {
-    const entry: SlotRequest = { request, receivers: null, deadline: null };
-    slot.requests.set(requestKey(request.task, request.pos), entry);
-    if (isRunning(request)) slot.runningSteps++;
-    if (slot.stuck === null) this.arm(slot, entry);
+    this.adopt(slot, request, null);
   }
 
   /** Removes a request that was answered or given up. */
@@ -52,16 +50,36 @@ export class Requests {
     if (slot.stuck === null) this.arm(slot, entry);
   }
 
+  /** Adds a request as its record has it, of an instance that was asleep: what referred to its id has the slot now. */
+  adopt(slot: Slot, request: Request, deadline: Deadline<Due> | null): void {
+    const entry: SlotRequest = { request, receivers: null, deadline };
+    slot.requests.set(requestKey(request.task, request.pos), entry);
+    if (isRunning(request)) slot.runningSteps++;
+    if (slot.stuck === null) this.arm(slot, entry);
+  }
+
+  /** The instance falls asleep: whoever referred to its slot has its id now. */
+  letGo(slot: Slot, { request, receivers, deadline }: SlotRequest): void {
+    for (const receiver of receivers ?? []) receiver.owner = slot.id;
+    if (deadline !== null && 'owner' in deadline.what) deadline.what.owner = slot.id;
+    const answer = request.token === null ? undefined : this.#world.tokens.get(request.token);
+    if (answer !== undefined) answer.owner = slot.id;
+    if (request.kind !== 'child' || request.key === null) return;
+    for (const wait of this.#world.childWaits.get(request.key) ?? []) if (wait.owner === slot) wait.owner = slot.id;
+  }
+
   arm(slot: Slot, entry: SlotRequest): void {
     const { request } = entry;
     const key = requestKey(request.task, request.pos);
     if (request.sources !== null) this.#park(slot, entry, key);
     const dueAt = isStep(request) ? request.retryAt : request.dueAt;
-    if (dueAt !== null) {
+    if (entry.deadline !== null && 'owner' in entry.deadline.what) entry.deadline.what.owner = slot;
+    else if (dueAt !== null) {
       const kind = isStep(request) ? 'retry' : 'request';
-      entry.deadline = this.#world.deadlines.add({ dueAt, seq: request.seq, task: request.task, pos: request.pos }, { kind, slot, key });
+      const at = { dueAt, seq: request.seq, task: request.task, pos: request.pos };
+      entry.deadline = this.#world.deadlines.add(at, { kind, owner: slot, key });
     }
-    if (request.token !== null) this.#world.tokens.set(request.token, { slot, key });
+    if (request.token !== null) this.#world.tokens.set(request.token, { owner: slot, key });
     if (request.kind === 'child' && request.key !== null) this.#waitForChild(slot, key, request.key);
   }
 
@@ -79,6 +97,11 @@ export class Requests {
     const { mailboxes } = this.#world;
     entry.receivers = (entry.request.sources ?? []).map((source, index) => {
       const address = sourceAddress(source, slot.id);
+      const parked = mailboxes.receiver(address, entry.request.seq, index);
+      if (parked !== undefined) {
+        parked.owner = slot;
+        return parked;
+      }
       const receiver = { address, owner: slot, requestKey: key, source: index, seq: entry.request.seq };
       mailboxes.park(receiver);
       if (mailboxes.firstEvent(address, { durable: true }) !== undefined) this.#world.meetings.push(address);
@@ -88,15 +111,20 @@ export class Requests {
 
   #waitForChild(slot: Slot, key: string, childId: string): void {
     const waits = this.#world.childWaits.get(childId);
-    if (waits === undefined) this.#world.childWaits.set(childId, [{ slot, key }]);
-    else waits.push({ slot, key });
+    const wait = waits?.find(({ owner, key: known }) => owner === slot.id && known === key);
+    if (wait !== undefined) {
+      wait.owner = slot;
+      return;
+    }
+    if (waits === undefined) this.#world.childWaits.set(childId, [{ owner: slot, key }]);
+    else waits.push({ owner: slot, key });
     const child = this.#world.slots.get(childId);
     // One that is nowhere was ephemeral, and ended with an earlier process.
     if (child === undefined || (!child.isActive && child.uncommitted === 0)) this.#world.endedChildren.push(childId);
   }
 
   #forgetChild(slot: Slot, key: string, childId: string): void {
-    const rest = this.#world.childWaits.get(childId)?.filter((wait) => wait.slot !== slot || wait.key !== key);
+    const rest = this.#world.childWaits.get(childId)?.filter((wait) => wait.owner !== slot || wait.key !== key);
     if (rest === undefined || rest.length === 0) this.#world.childWaits.delete(childId);
     else this.#world.childWaits.set(childId, rest);
   }

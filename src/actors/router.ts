@@ -19,6 +19,7 @@ import { eventText, type MailboxEvent } from '../runtime/mailbox-record.js';
 import type { Instances } from './instances.js';
 import { Mail } from './mail.js';
 import type { Slot } from './slot.js';
+import type { Sleeper } from './slots.js';
 import type { Due, World } from './world.js';
 
 /** Events that are to go to an ephemeral instance when their senders' commits are on disk. */
@@ -36,6 +37,8 @@ export class Router {
   readonly #instances: Instances;
   /** Events on their way to ephemeral instances, by address. */
   readonly #later = new Map<string, OnItsWay>();
+  /** The addresses of the mailboxes of events sent to an instance. */
+  readonly #mailboxesOf = new Map<string, string[]>();
   readonly #expiries = new Map<string, Deadline<Due>>();
   /** Where ids were accepted, in the order in which they are to be forgotten. */
   readonly #ids = new Fifo<{ readonly address: string; readonly at: number }>();
@@ -135,7 +138,7 @@ export class Router {
         const forgotten = mailboxes.forgetOld(first.address, now);
         const { isDirect, target } = parseAddress(first.address);
         if (forgotten.length > 0)
-          this.#change(first.address, `{"f":${JSON.stringify(forgotten)}}`, isDirect ? (slots.get(target) ?? null) : null);
+          this.#change(first.address, `{"f":${JSON.stringify(forgotten)}}`, isDirect ? (slots.known(target) ?? null) : null);
       }
     });
   }
@@ -159,9 +162,21 @@ export class Router {
     return delivery;
   }
 
+  /** Notes that events sent to an instance have a mailbox at this address. */
+  keepMailbox(instanceId: string, address: string): void {
+    const known = this.#mailboxesOf.get(instanceId);
+    if (known === undefined) this.#mailboxesOf.set(instanceId, [address]);
+    else if (!known.includes(address)) known.push(address);
+  }
+
+  /** Whether an instance has been sent what it has not received. */
+  hasMail(instanceId: string): boolean {
+    return this.#mailboxesOf.get(instanceId)?.some((address) => this.#world.mailboxes.count(address) > 0) === true;
+  }
+
   /** Drops what was sent to an instance and never received; the ids it has seen stay. */
-  clearMailboxes(slot: Slot): void {
-    for (const address of slot.mailboxes ?? []) {
+  clearMailboxes(instanceId: string): void {
+    for (const address of this.#mailboxesOf.get(instanceId) ?? []) {
       const events = [...this.#world.mailboxes.events(address)];
       if (events.length > 0) this.#take(address, events);
     }
@@ -169,10 +184,11 @@ export class Router {
 
   /** Removes the mailboxes of an instance whose retention is over. */
   removeMailboxes(slot: Slot): void {
-    for (const address of slot.mailboxes ?? []) {
+    for (const address of this.#mailboxesOf.get(slot.id) ?? []) {
       this.#world.mailboxes.unload(address);
       if (!slot.isEphemeral) this.#change(address, '{"d":1}', null);
     }
+    this.#mailboxesOf.delete(slot.id);
   }
 
   /** Reads a mailbox anew from the store, after a commit that changed it has failed. */
@@ -243,8 +259,9 @@ export class Router {
     return { status: receiver === undefined ? 'buffered' : 'delivered' };
   }
 
-  #isEphemeral(receiver: Receiver<Slot> | undefined): boolean {
-    return receiver?.owner.isEphemeral === true;
+  #isEphemeral(receiver: Receiver<Sleeper> | undefined): boolean {
+    const owner = receiver?.owner;
+    return typeof owner === 'object' && owner.isEphemeral;
   }
 
   #handToFirst(address: string, mail: Mail): boolean {
@@ -256,8 +273,12 @@ export class Router {
   }
 
   /** Gives a payload to a receiver. False when its instance has turned out to be stuck, and is parked no more. */
-  #hand(receiver: Receiver<Slot>, payload: Carried): boolean {
-    const slot = receiver.owner;
+  #hand(receiver: Receiver<Sleeper>, payload: Carried): boolean {
+    const slot = this.#world.slots.of(receiver.owner);
+    if (slot === undefined || slot.isUnread) {
+      this.#world.mailboxes.unpark(receiver);
+      return false;
+    }
     const request = slot.requests.get(receiver.requestKey)?.request;
     if (request === undefined) throw new Error(`Receiver ${receiver.requestKey} of instance "${slot.id}" is parked but not open.`);
     const carried = request.kind === 'receiveAny' ? withSource(receiver.source, payload) : payload;
@@ -313,7 +334,7 @@ export class Router {
   /** The mailboxes of ephemeral instances are nowhere but in memory. */
   #isStoredAt(address: string): boolean {
     const { isDirect, target } = address === DEAD_LETTERS ? { isDirect: false, target: '' } : parseAddress(address);
-    return !isDirect || this.#world.slots.get(target)?.isEphemeral !== true;
+    return !isDirect || this.#world.slots.known(target)?.isEphemeral !== true;
   }
 
   #bury(address: string, event: MailboxEvent): void {
@@ -330,7 +351,7 @@ export class Router {
   }
 
   #change(address: string, delta: string, slot: Slot | null): void {
-    slot?.keepMailbox(address);
+    if (slot !== null) this.keepMailbox(slot.id, address);
     if (slot?.isEphemeral === true) return;
     this.#world.commit.change('mailbox', address, delta);
     this.#world.commit.touchMailbox(address);

@@ -31,6 +31,8 @@ import { type Supervisor, startSupervisor } from './supervisor.js';
 import type { World, WorldOptions } from './world.js';
 
 const DEFAULT_GRACE_MS = 5_000;
+/** Records read for a list before others run. */
+const LIST_AT_ONCE = 64;
 
 export class RuntimeCore implements Runtime {
   readonly #supervisor: Supervisor;
@@ -94,7 +96,7 @@ export class RuntimeCore implements Runtime {
   ): Promise<Delivery> {
     return this.#deliver('send', instanceId, () => {
       assertInstanceId(instanceId);
-      const mail = this.#toMail(event, payload, options.id, () => this.#world.slots.get(instanceId)?.isEphemeral === true);
+      const mail = this.#toMail(event, payload, options.id, () => this.#world.slots.known(instanceId)?.isEphemeral === true);
       return { mail, route: (ready) => this.#supervisor.router.send(instanceId, ready) };
     });
   }
@@ -123,20 +125,28 @@ export class RuntimeCore implements Runtime {
 
   async *list(filter: { status?: Status | undefined; workflow?: string | undefined } = {}): AsyncIterable<InstanceInfo> {
     this.#assertRunning();
+    const isWanted = (info: InstanceInfo): boolean =>
+      (filter.workflow ?? info.workflow) === info.workflow && (filter.status ?? info.status) === info.status;
     for (const slot of [...this.#world.slots.values()]) {
-      if (filter.workflow !== undefined && slot.workflow !== filter.workflow) continue;
       this.#assertRunning();
-      const record = slot.isEphemeral ? undefined : this.#readForList(slot.id);
-      if (record === undefined && !slot.isEphemeral) continue;
-      const info = record === undefined ? toEphemeralInfo(slot) : toInfo(record);
-      if (filter.status === undefined || info.status === filter.status) yield info;
+      const info = slot.isEphemeral ? toEphemeralInfo(slot) : null;
+      if (info !== null && isWanted(info)) yield info;
+    }
+    let read = 0;
+    for (const id of [...this.#world.store.instanceIds()]) {
+      this.#assertRunning();
+      const record = this.#readForList(id);
+      const info = record && toInfo(record);
+      if (info !== undefined && isWanted(info)) yield info;
+      read++;
+      if (read % LIST_AT_ONCE === 0) await this.#world.options.clock.letOthersRun();
     }
   }
 
   async query(instanceId: string, name: string): Promise<unknown> {
     this.#assertRunning();
-    const slot = this.#handles.slot(instanceId);
-    if (slot.isEphemeral) return (slot.resident?.process.execution.exposed ?? slot.exposed)?.get(name);
+    const slot = this.#world.slots.known(instanceId);
+    if (slot?.isEphemeral === true) return (slot.resident?.process.execution.exposed ?? slot.exposed)?.get(name);
     const record = await this.#handles.record(instanceId);
     const value = record.exposed.get(name);
     return value === undefined ? undefined : revive(value);

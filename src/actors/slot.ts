@@ -2,6 +2,7 @@
 // way, and is read anew from the store when one of them fails.
 
 import type { Carried } from '../runtime/carried.js';
+import { revive } from '../runtime/codec.js';
 import type { Deadline } from '../runtime/deadlines.js';
 import type { ErrorData } from '../runtime/error-data.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
@@ -10,6 +11,7 @@ import { isStepKind } from '../runtime/request-text.js';
 import { SmallMap } from '../runtime/small-map.js';
 import type { InstanceEnd } from '../runtime/turn-delta.js';
 import type { InstanceProcess } from './instance-process.js';
+import type { Sleeper } from './slots.js';
 import type { Attempt } from './step-runner.js';
 import type { InstanceActor } from './workflow-actor.js';
 import type { Due } from './world.js';
@@ -17,7 +19,7 @@ import type { Due } from './world.js';
 /** A request as the supervisor keeps it, with what is to be undone when it closes. */
 export interface SlotRequest {
   request: Request;
-  receivers: readonly Receiver<Slot>[] | null;
+  receivers: readonly Receiver<Sleeper>[] | null;
   deadline: Deadline<Due> | null;
 }
 
@@ -37,11 +39,11 @@ type SlotHead = Pick<InstanceRecord, 'id' | 'workflow' | 'version' | 'depth' | '
 
 export class Slot {
   readonly id: string;
-  readonly workflow: string;
-  readonly version: number;
-  readonly depth: number;
-  readonly parent: string | null;
-  readonly parentGeneration: number;
+  workflow: string;
+  version: number;
+  depth: number;
+  parent: string | null;
+  parentGeneration: number;
   readonly isEphemeral: boolean;
   /** How often it has continued. */
   generation: number;
@@ -77,8 +79,12 @@ export class Slot {
   beginText: string | null = null;
   /** Those who wait for its end. */
   waiters: ResultWaiter[] | null = null;
-  /** Addresses of events sent to it, that have a mailbox. */
-  mailboxes: Set<string> | null = null;
+  /** A write of it has failed, and it is to be taken up again. */
+  isHeld = false;
+  /** It is among those that are asked whether they can go. */
+  isSettling = false;
+  /** Its record could not be read. */
+  isUnread = false;
 
   constructor(head: SlotHead, isEphemeral = false) {
     this.id = head.id;
@@ -91,10 +97,30 @@ export class Slot {
     this.isEphemeral = isEphemeral;
   }
 
-  /** Notes that events sent to it have a mailbox at this address. */
-  keepMailbox(address: string): void {
-    this.mailboxes ??= new Set();
-    this.mailboxes.add(address);
+  /** Takes over what a record says, but its requests. */
+  take(record: InstanceRecord): void {
+    this.workflow = record.workflow;
+    this.version = record.version;
+    this.depth = record.depth;
+    this.parent = record.parent;
+    this.parentGeneration = record.parentGeneration;
+    this.generation = record.generation;
+    this.status = record.status;
+    this.stuck = record.stuck === null ? null : (revive(record.stuck) as ErrorData);
+    this.endedAt = record.endedAt;
+    this.cancelAsked = record.cancelAsked;
+    this.isCancelled = record.journal.some((entry) => entry.status === 'cancel');
+  }
+
+  /** Whether its record says all that there is to say. */
+  get canGo(): boolean {
+    if (this.isEphemeral || this.resident !== null || this.uncommitted > 0 || this.isHeld || this.isUnread) return false;
+    if ((this.waiters?.length ?? 0) > 0 || (this.attempts?.size ?? 0) > 0 || (this.endedEphemerals?.size ?? 0) > 0) return false;
+    if (!this.isActive) return true;
+    if (this.stuck !== null || this.cancelAsked !== null || this.runningSteps > 0 || this.requests.size === 0) return false;
+    // A deadline that came up, and is held back, is not in the heap any more.
+    for (const { deadline } of this.requests.values()) if (deadline?.isCancelled === true) return false;
+    return true;
   }
 
   get isActive(): boolean {
@@ -121,4 +147,10 @@ export function isStep(request: Request): boolean {
 /** A step that is to run or runs. */
 export function isRunning(request: Request): boolean {
   return isStep(request) && request.retryAt === null;
+}
+
+/** Whether a step is in flight, or its pause is over: whether it had been started nobody knows. */
+export function hasStepInFlight(slot: Slot, now: number): boolean {
+  for (const { request } of slot.requests.values()) if (isStep(request) && (request.retryAt ?? 0) <= now) return true;
+  return false;
 }

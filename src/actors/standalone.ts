@@ -11,7 +11,7 @@ import { DefinitionError } from '../runtime/errors.js';
 import type { Execution } from '../runtime/execution.js';
 import { MailboxMap } from '../runtime/mailbox-map.js';
 import type { EffectOf } from '../runtime/operation.js';
-import type { Clock, Ids, LogLevel, Timer } from '../runtime/ports.js';
+import type { Ids, LogLevel, Timer, Timers } from '../runtime/ports.js';
 import {
   foldInstance,
   type InstanceDelta,
@@ -65,7 +65,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
   readonly #scope: Scope;
   readonly #id: string;
   readonly #ids: Ids;
-  readonly #clock: Clock;
+  readonly #clock: Timers;
   readonly #runner: StepRunner;
   readonly #mailboxes = new MailboxMap();
   readonly #timers = new Map<string, Timer>();
@@ -364,7 +364,7 @@ function needsRuntime(what: string): DefinitionError {
 }
 
 /** XState's clock knows durations only; far deadlines are approached in steps that a timer can take. */
-function toClock(system: SystemClock, realNow: () => number): Clock {
+function toClock(system: SystemClock, realNow: () => number): Timers {
   const now = (): number => system.now?.() ?? realNow();
   return {
     now,

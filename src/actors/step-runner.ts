@@ -6,7 +6,7 @@ import { decode, encode } from '../runtime/codec.js';
 import { toMs } from '../runtime/duration.js';
 import { type ErrorData, encodeError, toErrorData } from '../runtime/error-data.js';
 import type { EffectOf } from '../runtime/operation.js';
-import type { Clock, Timer } from '../runtime/ports.js';
+import type { Timer, Timers } from '../runtime/ports.js';
 import { type Request, requestKey } from '../runtime/record.js';
 import { SmallMap } from '../runtime/small-map.js';
 import type { StepContext } from '../runtime/step-options.js';
@@ -35,12 +35,12 @@ export interface AttemptOwner {
 }
 
 export class StepRunner {
-  readonly #clock: Clock;
+  readonly #clock: Timers;
   #first: Attempt | null = null;
   #size = 0;
   #whenIdle: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Timers) {
     this.#clock = clock;
   }
 
@@ -152,7 +152,7 @@ export class Attempt implements StepContext {
     return this.options.owner.id;
   }
 
-  run(clock: Clock): void {
+  run(clock: Timers): void {
     const { effect, request } = this.options;
     const limit = effect.options?.timeout;
     if (limit !== undefined) this.#startTimer(clock, toMs(limit));
@@ -198,7 +198,7 @@ export class Attempt implements StepContext {
     this.#runner.ended(this, { ok: false, error: decode(text) as ErrorData, carried: text });
   }
 
-  #startTimer(clock: Clock, ms: number): void {
+  #startTimer(clock: Timers, ms: number): void {
     this.#timer = clock.setDelay(ms, () => {
       const { effect } = this.options;
       const error = new TimeoutError(`${effect.kind} "${effect.name}"`, ms);

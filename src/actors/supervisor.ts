@@ -4,7 +4,6 @@
 
 import { type ActorLogic, type ActorScope, createActor, type EventObject, type Snapshot } from 'xstate';
 import { RuntimeStoppedError } from '../runtime/instance-errors.js';
-import { limits } from '../runtime/limits.js';
 import type { Timer } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
 import { StoreFailedError } from '../runtime/store-errors.js';
@@ -13,10 +12,12 @@ import { Committer, isFatal } from './committer.js';
 import { Consequences } from './consequences.js';
 import { Instances } from './instances.js';
 import { recover } from './recovery.js';
+import { forgetFinished } from './retention.js';
 import { Router } from './router.js';
 import type { Slot, SlotRequest } from './slot.js';
+import type { Sleeper } from './slots.js';
 import { SupervisedHost } from './supervised-host.js';
-import { type Due, World, type WorldOptions } from './world.js';
+import { type Due, type RequestDue, World, type WorldOptions } from './world.js';
 
 /** What the supervisor can be told. */
 export type SupervisorEvent =
@@ -91,7 +92,9 @@ export class Supervisor {
 
   receive(event: SupervisorEvent): void {
     try {
+      this.world.slots.endMessage();
       this.#handle(event);
+      this.world.slots.endMessage();
     } catch (error) {
       // A fault of ours: nobody knows what memory is worth now. Told to everyone, it is recovered from by a new start.
       this.#fail('commits' in event ? event.commits : [], error);
@@ -194,7 +197,10 @@ export class Supervisor {
     }
     const { attempts, slots } = this.consequences.undo(commits, error);
     this.#redo = this.#redo.concat(attempts);
-    for (const { slot, steps } of slots) this.#resume.set(slot, steps);
+    for (const { slot, steps } of slots) {
+      slot.isHeld = true;
+      this.#resume.set(slot, steps);
+    }
     this.#pause?.cancel();
     this.#pause = this.world.options.clock.setDelay(this.#pauseMs, () => {
       this.#pause = null;
@@ -227,6 +233,7 @@ export class Supervisor {
     this.#meet(budget);
     if (world.endedChildren.length > 0) this.#tellParents();
     this.#fireDeadlines(budget, now);
+    if (this.#pause === null) forgetFinished(world, this.router, budget);
     if (this.#pause === null) this.router.forgetIds(now);
     this.instances.passivate(now);
     this.#setTimer(now);
@@ -239,6 +246,8 @@ export class Supervisor {
     const attempts = this.#redo.splice(0);
     this.#resume.clear();
     for (const [slot, steps] of slots) {
+      slot.isHeld = false;
+      this.world.slots.settle(slot);
       const isRedone = (request: Request): boolean => attempts.some((event) => event.instanceId === slot.id && event.seq === request.seq);
       this.consequences.resume(
         slot,
@@ -252,14 +261,14 @@ export class Supervisor {
     const ended = this.world.endedChildren;
     this.world.endedChildren = [];
     for (const child of ended) {
-      if (this.#mayGoOn(this.world.childWaits.get(child)?.map(({ slot }) => slot) ?? [])) this.consequences.tellParents(child);
+      if (this.#mayGoOn(this.world.childWaits.get(child) ?? [])) this.consequences.tellParents(child);
       else this.world.endedChildren.push(child);
     }
   }
 
   /** In the pause after a failed write only those go on who write nothing. */
-  #mayGoOn(slots: readonly Slot[]): boolean {
-    return this.#pause === null || slots.every((slot) => slot.isEphemeral);
+  #mayGoOn(waits: readonly { readonly owner: Sleeper }[]): boolean {
+    return this.#pause === null || waits.every(({ owner }) => typeof owner === 'object' && owner.isEphemeral);
   }
 
   #meet(budget: number): void {
@@ -278,7 +287,7 @@ export class Supervisor {
     for (let left = budget; left > 0; left--) {
       const due = deadlines.takeDue(now);
       if (due === undefined) return;
-      if (this.#pause === null || ('slot' in due && due.slot.isEphemeral)) this.#fire(due);
+      if (this.#pause === null || ('owner' in due && this.#mayGoOn([due]))) this.#fire(due);
       else this.#held.push(due);
     }
   }
@@ -294,23 +303,22 @@ export class Supervisor {
       case 'expiry':
         this.router.expire(due.address);
         break;
-      case 'retention':
-        this.#forget(due);
-        break;
     }
   }
 
-  #fireRequest({ slot, key }: Extract<Due, { kind: 'request' | 'retry' }>): void {
-    const entry = slot.requests.get(key);
-    if (entry?.deadline?.isCancelled !== true) return;
+  #fireRequest({ owner, key }: RequestDue): void {
+    const slot = this.world.slots.of(owner);
+    const entry = slot?.requests.get(key);
+    if (slot === undefined || entry?.deadline?.isCancelled !== true) return;
     entry.deadline = null;
     this.world.inCommit(() => this.instances.settle(slot, key, 'due', 'null', entry.request.dueAt ?? 0));
   }
 
   /** The pause before a step's next attempt is over. Not written: recovery sees the time for itself. */
-  #fireRetry({ slot, key }: Extract<Due, { kind: 'request' | 'retry' }>): void {
-    const entry = slot.requests.get(key);
-    if (entry?.deadline?.isCancelled !== true) return;
+  #fireRetry({ owner, key }: RequestDue): void {
+    const slot = this.world.slots.of(owner);
+    const entry = slot?.requests.get(key);
+    if (slot === undefined || entry?.deadline?.isCancelled !== true) return;
     this.instances.requests.update(slot, key, { ...entry.request, retryAt: null });
     // The pause may have been shorter than the writing of it: the next attempt begins when the last one's end is on disk.
     this.world.committer.barrier({
@@ -325,30 +333,12 @@ export class Supervisor {
     this.instances.requests.update(slot, key, { ...entry.request, retryAt: this.world.now });
   }
 
-  #forget({ slot }: Extract<Due, { kind: 'retention' }>): void {
-    if (this.world.slots.get(slot.id) !== slot) return;
-    // A parent that lives may still ask for the result.
-    const parent = slot.parent === null ? undefined : this.world.slots.get(slot.parent);
-    const canBeAsked = parent?.isActive === true && parent.generation === slot.parentGeneration;
-    const isWanted = this.world.childWaits.has(slot.id) || canBeAsked;
-    if (isWanted) {
-      this.world.watchRetention(slot, this.world.now + limits.retentionMs);
-      return;
-    }
-    this.world.inCommit(() => {
-      this.world.commit.change('instance', slot.id, '{"d":1}');
-      this.world.commit.touchSlot(slot);
-      this.router.removeMailboxes(slot);
-      this.world.slots.delete(slot.id);
-    });
-  }
-
   #setTimer(now: number): void {
     const { world } = this;
     const isPaused = this.#pause !== null;
     const waits = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
     const hasLeft = world.unwritten.size > 0 || (waits && !isPaused);
-    const forgettingAt = isPaused ? Infinity : (this.router.nextForgettingAt ?? Infinity);
+    const forgettingAt = isPaused ? Infinity : Math.min(this.router.nextForgettingAt ?? Infinity, world.retention.nextDueAt ?? Infinity);
     const work = hasLeft ? now : Math.min(world.deadlines.nextDueAt() ?? Infinity, forgettingAt);
     const at = Math.min(work, this.instances.nextPassivationAt ?? Infinity);
     if (at === this.#timerAt) return;

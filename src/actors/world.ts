@@ -9,24 +9,28 @@ import { DeadlineHeap } from '../runtime/deadlines.js';
 import type { EventDefinition, WorkflowDefinition } from '../runtime/definitions.js';
 import { UnknownWorkflowError } from '../runtime/errors.js';
 import { Fifo } from '../runtime/fifo.js';
-import { limits } from '../runtime/limits.js';
 import { MailboxMap } from '../runtime/mailbox-map.js';
 import { workflowId } from '../runtime/options.js';
 import type { Clock, Ids, Logger, OpenStore } from '../runtime/ports.js';
 import { type Caller, PendingCommit } from './commit.js';
 import type { Committer } from './committer.js';
-import type { Slot } from './slot.js';
+import { Requests } from './requests.js';
+import { type KeepFinished, Retention } from './retention.js';
+import { type Sleeper, Slots } from './slots.js';
 import { StepRunner } from './step-runner.js';
 
 /** What comes up at a deadline. */
-export type Due =
-  | { readonly kind: 'request' | 'retry'; readonly slot: Slot; readonly key: string }
-  | { readonly kind: 'expiry'; readonly address: string }
-  | { readonly kind: 'retention'; readonly slot: Slot };
+export type Due = RequestDue | { readonly kind: 'expiry'; readonly address: string };
+
+export interface RequestDue {
+  readonly kind: 'request' | 'retry';
+  owner: Sleeper;
+  readonly key: string;
+}
 
 /** A request that waits for a child's end, or for a callback. */
 export interface RequestRef {
-  readonly slot: Slot;
+  owner: Sleeper;
   readonly key: string;
 }
 
@@ -40,6 +44,7 @@ export interface WorldOptions {
   readonly logger: Logger;
   readonly passivateAfterMs: number;
   readonly maxResident: number;
+  readonly keepFinished: KeepFinished;
   readonly strict: boolean;
   /** Told of every inspection event of XState, for those who watch actors. */
   readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void) | undefined;
@@ -49,8 +54,10 @@ const PLACES_MAX = 10_000;
 
 export class World {
   readonly options: WorldOptions;
-  readonly slots = new Map<string, Slot>();
-  readonly mailboxes = new MailboxMap<Slot>();
+  readonly slots: Slots;
+  readonly requests: Requests;
+  readonly retention: Retention;
+  readonly mailboxes = new MailboxMap<Sleeper>();
   readonly deadlines = new DeadlineHeap<Due>();
   readonly tokens = new Map<string, RequestRef>();
   readonly childWaits = new Map<string, RequestRef[]>();
@@ -75,6 +82,9 @@ export class World {
     this.options = options;
     this.logger = unfailing(options.logger);
     this.runner = new StepRunner(options.clock);
+    this.slots = new Slots(this);
+    this.requests = new Requests(this);
+    this.retention = new Retention(options.keepFinished);
   }
 
   get now(): number {
@@ -144,11 +154,6 @@ export class World {
       this.committer.add(commit);
     } else if (commit.hasConsequences) this.unwritten.add(commit);
     else if (commit.isUntouched) this.#spare = commit;
-  }
-
-  /** Ends an instance's time of being readable when its retention is over. */
-  watchRetention(slot: Slot, dueAt = (slot.endedAt ?? this.now) + limits.retentionMs): void {
-    this.deadlines.add({ dueAt, seq: 0, task: 0, pos: 0 }, { kind: 'retention', slot });
   }
 
   /** Of ephemeral instances, what was to follow and never will. */

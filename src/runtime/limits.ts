@@ -29,8 +29,9 @@ export const limits = {
   eventExpiryMs: 30 * 24 * 3_600_000,
   /** Dead letters kept. */
   deadLettersMax: 100_000,
-  /** How long an ended instance stays readable. */
+  /** How long an ended instance stays readable, and how many do, unless `keepFinished` says otherwise. */
   retentionMs: 7 * 24 * 3_600_000,
+  finishedMax: 1_000_000,
   /** Live tasks of one instance. */
   tasksMax: 100_000,
   /** Tasks below tasks, and groups in groups. */
@@ -63,13 +64,26 @@ export const limits = {
   storeLogBytesMin: 8 * 1_048_576,
   storeLogBytesMax: 64 * 1_048_576,
   /** What shards are kept near to: they are split when they hold more on average. */
-  storeShardBytes: 131_072,
-  storeShardRows: 512,
-  /** What a checkpoint folds and copies before it lets others run. */
-  storeSliceBytes: 65_536,
-  storeSliceRows: 64,
+  storeShardBytes: 262_144,
+  storeShardRows: 1_024,
+  /** Deltas of one row in a checkpoint before they are folded into one. */
+  storeRowDeltasMax: 16,
+  /** What a checkpoint does before it lets others run: copying a row is 1, making it anew so much more, and 1 for so many bytes. */
+  storeSliceWork: 2_000,
+  storeFoldWork: 20,
+  storeFoldBytes: 256,
   /** Shards that are loaded at once while a store opens. */
   storeLoadsMax: 16,
   /** Shards that stay open for reading. */
-  storeFilesOpenMax: 128,
+  storeFilesOpenMax: 1_024,
+  /** Problems of a store that a report names one by one. */
+  storeProblemsMax: 1_000,
+  /** How often the reading of a store in use is begun again when a checkpoint takes its files away. */
+  storeReadingsMax: 50,
+  /** Files held open while a store is read, so that no checkpoint can take them away. */
+  storeFilesHeldMax: 4_096,
+  /** Bytes of log that are held at once while a store is verified. */
+  storeTailBytesMax: 32 * 1_048_576,
+  /** What is read of a store at once. */
+  storeReadBytes: 262_144,
 } as const;

@@ -26,6 +26,10 @@ export class LinkedMap<K, V> {
     return this.#last?.value;
   }
 
+  get(key: K): V | undefined {
+    return this.#links.get(key)?.value;
+  }
+
   /** Adds behind all others; a key that is here already moves there. */
   add(key: K, value: V): void {
     this.delete(key);

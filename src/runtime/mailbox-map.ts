@@ -14,7 +14,7 @@ import type { MailboxEvent, MailboxRecord } from './mailbox-record.js';
 export interface Receiver<O = unknown> {
   readonly address: string;
   /** Whose it is; the map does not look at it. */
-  readonly owner: O;
+  owner: O;
   readonly requestKey: string;
   /** Which of the request's sources. */
   readonly source: number;
@@ -55,6 +55,10 @@ class ReceiverQueue<O> {
     this.#queue = new LinkedMap();
     for (const receiver of sorted) this.#queue.add(receiverId(receiver), receiver);
     this.#isInOrder = true;
+  }
+
+  get(seq: number, source: number): Receiver<O> | undefined {
+    return this.#queue.get(`${seq}:${source}`);
   }
 
   remove(receiver: Receiver<O>): void {
@@ -126,6 +130,13 @@ export class MailboxMap<O = unknown> {
     } else if (found !== undefined && receiverId(found) === receiverId(receiver)) {
       this.#receivers.delete(address);
     }
+  }
+
+  /** The receiver of a request's source at this address, when it is parked there. */
+  receiver(address: string, seq: number, source: number): Receiver<O> | undefined {
+    const found = this.#receivers.get(address);
+    if (found instanceof ReceiverQueue) return found.get(seq, source);
+    return found?.seq === seq && found.source === source ? found : undefined;
   }
 
   /** The receiver that has slept longest. */

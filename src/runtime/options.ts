@@ -18,6 +18,11 @@ export interface RuntimeOptions {
   passivateAfter?: Duration | undefined;
   /** How many instances stay in memory; a soft bound, since who runs a step stays. Default 10,000. */
   maxResident?: number | undefined;
+  /**
+   * How long an ended instance stays readable (`result`, `info`, the same `start`), and how many do: the oldest go first. One whose
+   * parent lives stays. Default 7 days and 1,000,000.
+   */
+  keepFinished?: { readonly age?: Duration | undefined; readonly count?: number | undefined } | undefined;
   /** Whether a forgotten `yield*` fails its instance. Default: unless NODE_ENV is production. */
   strict?: boolean | undefined;
   /** Where the runtime and `log` in workflows write. Default: the console. */
@@ -31,6 +36,7 @@ export interface CheckedOptions {
   readonly events: ReadonlyMap<string, EventDefinition>;
   readonly passivateAfterMs: number;
   readonly maxResident: number;
+  readonly keepFinished: { readonly count: number; readonly ageMs: number };
 }
 
 /**
@@ -41,16 +47,24 @@ export interface CheckedOptions {
 export function checkOptions(options: RuntimeOptions): CheckedOptions {
   if (options === null || typeof options !== 'object') throw new DefinitionError('createRuntime() takes an object of options.');
   if (!Array.isArray(options.workflows)) throw new DefinitionError('createRuntime({ workflows }) takes a list of workflows.');
-  const maxResident = options.maxResident ?? limits.residentsMax;
-  if (!Number.isSafeInteger(maxResident) || maxResident < 0) {
-    throw new DefinitionError(`maxResident is ${String(maxResident)}; it must be a whole number from 0.`);
-  }
+  const { keepFinished = {} } = options;
+  if (keepFinished === null || typeof keepFinished !== 'object')
+    throw new DefinitionError('keepFinished is { age, count }, both of them optional.');
   return {
     workflows: toWorkflows(options.workflows),
     events: toEvents(options.events ?? []),
     passivateAfterMs: options.passivateAfter === undefined ? PASSIVATE_AFTER_MS : toMs(options.passivateAfter, 'passivateAfter'),
-    maxResident,
+    maxResident: toCount(options.maxResident ?? limits.residentsMax, 'maxResident'),
+    keepFinished: {
+      count: toCount(keepFinished.count ?? limits.finishedMax, 'keepFinished.count'),
+      ageMs: keepFinished.age === undefined ? limits.retentionMs : toMs(keepFinished.age, 'keepFinished.age'),
+    },
   };
+}
+
+function toCount(value: unknown, what: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw new DefinitionError(`${what} is ${String(value)}; it must be a whole number from 0.`);
 }
 
 /** The inside of a store. */

@@ -1,16 +1,22 @@
 // What the runtime needs from outside, and where actors and adapters meet: time, ids, a log and a store.
 // Adapters implement these; nothing here knows how.
 
+import type { Head } from './head.js';
 import type { MailboxRecord } from './mailbox-record.js';
 import type { InstanceRecord } from './record.js';
 
 /** Time. */
-export interface Clock {
+export interface Timers {
   now(): number;
   /** Fires once at or after an absolute time, however far away, never before. */
   setTimer(at: number, fire: () => void): Timer;
   /** Fires once after so many milliseconds, whatever the clock is set to meanwhile. */
   setDelay(ms: number, fire: () => void): Timer;
+}
+
+export interface Clock extends Timers {
+  /** Resolves when whatever else is ready has had its turn. */
+  letOthersRun(): Promise<void>;
 }
 
 export interface Timer {
@@ -72,8 +78,8 @@ export interface Commit {
 /** A store that this process owns. */
 export interface OpenStore {
   readonly recovery: Recovery;
-  /** Every instance as it was committed, without journal, input, output, error and exposed values. Only right after opening. */
-  instances(): Iterable<InstanceRecord>;
+  /** Tells the head of every instance: at little cost right after opening, else by reading every record. */
+  visitHeads(visit: (id: string, head: Head) => void): void;
   /** Every mailbox as it was committed. Only right after opening. */
   mailboxes(): Iterable<MailboxRecord>;
   /**
@@ -83,6 +89,9 @@ export interface OpenStore {
    *   StoreFailedError when the store cannot be trusted any more.
    */
   append(commits: readonly Commit[]): Promise<void>;
+  /** The ids of every committed instance; those that come or go meanwhile may be among them. */
+  instanceIds(): Iterable<string>;
+  hasInstance(id: string): boolean;
   /** The committed record of an instance, its own copy. Synchronous: an event is routed, applied and committed without a gap. */
   readInstance(id: string): InstanceRecord | undefined;
   /** The committed mailbox at an address, its own copy. */

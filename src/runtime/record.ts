@@ -22,7 +22,7 @@
 //
 // Invariants:
 //   R1. An outcome settles exactly one pending request, and takes its place in the journal.
-//   R2. Folding a record's base gives the record; folding its head gives the record without journal and values.
+//   R2. Folding a record's base gives the record.
 
 import { DecodeError } from './errors.js';
 import { fromRequest, type RequestDetails, toRequest } from './request-text.js';
@@ -187,7 +187,11 @@ export function foldInstance(id: string, deltas: Iterable<InstanceDelta>): Insta
 /** The whole record as the text of one delta. */
 export function toBaseDelta(record: InstanceRecord): string {
   return JSON.stringify({
-    ...headOf(record, record.input),
+    t: record.startedAt,
+    n: [record.workflow, record.version, record.input, record.depth, record.parent ?? 0, ...generationOf(record)],
+    ...(record.pending.size > 0 && { p: [...record.pending.values()].map(fromRequest) }),
+    ...(record.stuck !== null && { s: record.stuck }),
+    ...(record.cancelAsked !== null && { c: [record.cancelAsked.reason] }),
     ...(record.generation > 0 && { i: record.firstInput }),
     ...(record.journal.length > 0 && { j: record.journal.map(fromEntry) }),
     ...(record.tokens.size > 0 && { k: [...record.tokens] }),
@@ -195,24 +199,6 @@ export function toBaseDelta(record: InstanceRecord): string {
     ...(record.exposed.size > 0 && { e: Object.fromEntries(record.exposed) }),
     ...(record.endedAt !== null && { z: [record.status, record.status === 'completed' ? record.output : record.error, record.endedAt] }),
   });
-}
-
-/** What is needed to list and to route to an instance, without its journal and values, as the text of one delta. */
-export function toHeadDelta(record: InstanceRecord): string {
-  return JSON.stringify({
-    ...headOf(record, null),
-    ...(record.endedAt !== null && { z: [record.status, null, record.endedAt] }),
-  });
-}
-
-function headOf(record: InstanceRecord, input: Json): Record<string, unknown> {
-  return {
-    t: record.startedAt,
-    n: [record.workflow, record.version, input, record.depth, record.parent ?? 0, ...generationOf(record)],
-    ...(record.pending.size > 0 && { p: [...record.pending.values()].map(fromRequest) }),
-    ...(record.stuck !== null && { s: record.stuck }),
-    ...(record.cancelAsked !== null && { c: [record.cancelAsked.reason] }),
-  };
 }
 
 function generationOf({ generation, parentGeneration, begunAt }: InstanceRecord): number[] {

@@ -59,11 +59,13 @@ export class StoreCorruptError extends RouseError {
   readonly code = 'STORE_CORRUPT';
   readonly file: string;
   readonly offset: number;
+  readonly reason: string;
 
   constructor(file: string, offset: number, reason: string) {
     super(`The store is damaged: ${file} at byte ${offset}: ${reason}. Restore this file from a backup; nothing was changed.`);
     this.file = file;
     this.offset = offset;
+    this.reason = reason;
   }
 }
 

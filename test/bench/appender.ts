@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 export class Appender {
   readonly #path: string;
   readonly #file: number;
+  readonly #sync: (file: number, done: (error: Error | null) => void) => void;
   #lines: string[] = [];
   #waiting: (() => void)[] = [];
   #isBusy = false;
@@ -19,8 +20,9 @@ export class Appender {
   /** Of that, the sync alone. */
   syncMs: number[] = [];
 
-  constructor(path: string) {
+  constructor(path: string, sync: (file: number, done: (error: Error | null) => void) => void = fs.fdatasync) {
     this.#path = path;
+    this.#sync = sync;
     this.#file = fs.openSync(path, 'wx+');
   }
 
@@ -62,7 +64,7 @@ export class Appender {
     const count = fs.writeSync(this.#file, data, 0, data.byteLength, this.#end);
     if (count !== data.byteLength) throw new Error('The disk took a part of a batch.');
     const written = performance.now();
-    fs.fdatasync(this.#file, (error) => {
+    this.#sync(this.#file, (error) => {
       if (error !== null) throw error;
       const now = performance.now();
       this.batchMs.push(now - start);

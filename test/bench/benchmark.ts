@@ -7,6 +7,8 @@ import type { Role, Session } from './role.js';
 export interface Bench {
   /** How often everything is begun anew, in new processes. */
   readonly rounds: number;
+  /** How many instances to take, for the benchmarks that take several sizes one after the other. */
+  readonly sizes: readonly number[];
   /** Plays a role in a process of its own. */
   open<I, O, T>(role: Role<I, O, T>, input: I): Promise<Session<O, T>>;
   /** A new, empty directory on the disk that is measured. */

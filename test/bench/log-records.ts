@@ -1,6 +1,6 @@
 // Reads back what the runtime wrote for an instance, so that the floor writes records of the same size and shape.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The commits in a store's log that are about this instance, as JSON. */
@@ -16,7 +16,7 @@ export function recordsOf(storeDirectory: string, instanceId: string): string[] 
 
 /** Bytes of all files below a directory. */
 export function bytesBelow(directory: string): number {
-  return filesBelow(directory).reduce((bytes, file) => bytes + readFileSync(file).byteLength, 0);
+  return filesBelow(directory).reduce((bytes, file) => bytes + statSync(file).size, 0);
 }
 
 export function filesBelow(directory: string): string[] {

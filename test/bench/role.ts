@@ -39,7 +39,8 @@ export interface Stage {
 type Question = { readonly open: unknown } | { readonly turn: number } | { readonly end: true };
 type Answer = { readonly value?: unknown } | { readonly error: string };
 
-const patienceMs = 120_000;
+/** A million instances take a while. */
+const patienceMs = 600_000;
 
 /** Plays a role in a new process. */
 export async function openRole<I, O, T>(role: Role<I, O, T>, input: I, stage: Stage): Promise<Session<O, T>> {

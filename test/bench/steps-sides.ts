@@ -8,8 +8,10 @@ import { createRuntime, type Runtime, step, workflow } from '../../src/index.js'
 import { Appender } from './appender.js';
 import { recordsOf } from './log-records.js';
 import { type Cost, closedLoop, expectSame, measure, percentile } from './measure.js';
+import { profiled } from './profile.js';
 import { quietLogger } from './quiet-logger.js';
 import type { Role } from './role.js';
+import { SlowDisk } from './slow-disk.js';
 import { TimedDisk } from './timed-disk.js';
 
 const stepsEach = 5;
@@ -21,6 +23,8 @@ const cyclePart = 500;
 export interface Load {
   readonly directory: string;
   readonly concurrency: number;
+  /** How much longer syncs take than this machine's. */
+  readonly syncDelayMs?: number | undefined;
 }
 
 /** What one turn took. */
@@ -33,6 +37,8 @@ export interface StepsFigures extends Readonly<Record<string, number>> {
   /** Of a batch's write and sync. */
   readonly syncP50Ms: number;
   readonly fdatasyncP50Ms: number;
+  /** How long a commit took, its share of a sync's time before it included; in syncs of the same turn. */
+  readonly syncsPerCommit: number;
 }
 
 /** The records of one workflow, as JSON. */
@@ -92,7 +98,7 @@ class RuntimeSide {
   }
 
   static async open(load: Load): Promise<RuntimeSide> {
-    const disk = new TimedDisk();
+    const disk = load.syncDelayMs === undefined ? new TimedDisk() : new TimedDisk(new SlowDisk(load.syncDelayMs).fileSystem);
     const store = jsonStore(load.directory, { fileSystem: disk.fileSystem });
     const side = new RuntimeSide(load, disk, await createRuntime({ workflows: [fiveSteps], store, logger: quietLogger }));
     await side.run(warmupWorkflows, warmupConcurrency);
@@ -125,7 +131,12 @@ class RuntimeSide {
     const startedBefore = this.#started;
     this.#disk.reset();
     stepsRun = 0;
-    const cost = await measure(run);
+    const what = `5 steps, concurrency ${this.#load.concurrency}`;
+    const cost = await profiled(
+      what,
+      () => measure(run),
+      () => (this.#started - startedBefore) * commitsEach,
+    );
     const after = this.#counts();
     const workflows = this.#started - startedBefore;
     const syncs = after.syncs - before.syncs;
@@ -133,7 +144,7 @@ class RuntimeSide {
     expectSame('commits', after.commits - before.commits, workflows * commitsEach);
     const isPlain = after.store.checkpoints === before.store.checkpoints && this.#load.concurrency === 1;
     if (isPlain) expectSame('syncs of the disk', this.#disk.syncMs.length, syncs);
-    return toFigures({ workflows, syncs }, cost, this.#disk);
+    return toFigures({ workflows, syncs, concurrency: this.#load.concurrency }, cost, this.#disk);
   }
 
   async end(): Promise<void> {
@@ -148,10 +159,10 @@ class RuntimeSide {
 /** The floor's side. */
 export const stepsOnFloor: Role<Load & Sample, null, StepsFigures> = {
   name: 'steps-on-floor',
-  async open({ directory, concurrency, records }) {
+  async open({ directory, concurrency, syncDelayMs, records }) {
     mkdirSync(directory);
     const templates = records.map((json): unknown => JSON.parse(json));
-    const appender = new Appender(join(directory, 'floor.jsonl'));
+    const appender = new Appender(join(directory, 'floor.jsonl'), syncDelayMs === undefined ? undefined : new SlowDisk(syncDelayMs).sync);
     const runOne = async (): Promise<void> => {
       for (const record of templates) await appender.append(record);
     };
@@ -162,7 +173,7 @@ export const stepsOnFloor: Role<Load & Sample, null, StepsFigures> = {
       turn: async (workflows) => {
         appender.reset();
         const cost = await measure(() => closedLoop(workflows, concurrency, runOne));
-        return toFigures({ workflows, syncs: appender.syncMs.length }, cost, appender);
+        return toFigures({ workflows, syncs: appender.syncMs.length, concurrency }, cost, appender);
       },
       end: async () => appender.close(),
     };
@@ -174,18 +185,20 @@ function toId(number: number): string {
 }
 
 function toFigures(
-  { workflows, syncs }: { workflows: number; syncs: number },
+  { workflows, syncs, concurrency }: { workflows: number; syncs: number; concurrency: number },
   { wallMs, cpuUs }: Cost,
   times: { batchMs: readonly number[]; syncMs: readonly number[] },
 ): StepsFigures {
   const records = workflows * commitsEach;
+  const syncP50Ms = percentile(times.batchMs, 0.5);
   return {
     workflows,
     workflowsPerSecond: (workflows / wallMs) * 1_000,
     cpuUsPerRecord: cpuUs / records,
     recordsPerSync: records / syncs,
     syncsPerWorkflow: syncs / workflows,
-    syncP50Ms: percentile(times.batchMs, 0.5),
+    syncP50Ms,
     fdatasyncP50Ms: percentile(times.syncMs, 0.5),
+    syncsPerCommit: (wallMs * concurrency) / records / syncP50Ms,
   };
 }

@@ -9,23 +9,27 @@ export class TimedDisk {
   /** Of that, the sync alone. */
   syncMs: number[] = [];
   readonly #writtenAt = new Map<FileId, number>();
-  readonly fileSystem: FileSystem = {
-    ...nodeFileSystem,
-    write: (file, data, position, done) => {
-      if (!this.#writtenAt.has(file)) this.#writtenAt.set(file, performance.now());
-      nodeFileSystem.write(file, data, position, done);
-    },
-    sync: (file, done) => {
-      const start = performance.now();
-      nodeFileSystem.sync(file, (error) => {
-        const now = performance.now();
-        this.syncMs.push(now - start);
-        this.batchMs.push(now - (this.#writtenAt.get(file) ?? start));
-        this.#writtenAt.delete(file);
-        done(error);
-      });
-    },
-  };
+  readonly fileSystem: FileSystem;
+
+  constructor(under: FileSystem = nodeFileSystem) {
+    this.fileSystem = {
+      ...under,
+      write: (file, data, position, done) => {
+        if (!this.#writtenAt.has(file)) this.#writtenAt.set(file, performance.now());
+        under.write(file, data, position, done);
+      },
+      sync: (file, done) => {
+        const start = performance.now();
+        under.sync(file, (error) => {
+          const now = performance.now();
+          this.syncMs.push(now - start);
+          this.batchMs.push(now - (this.#writtenAt.get(file) ?? start));
+          this.#writtenAt.delete(file);
+          done(error);
+        });
+      },
+    };
+  }
 
   /** Forgets what it has measured. */
   reset(): void {

@@ -31,7 +31,7 @@ export function testRules(what: string, rules: readonly Rule[]): void {
       for (const action of actions) await action(runtime);
 
       await expect(runtime.instance('t').result()).resolves.toEqual(rule.expected);
-      expect(runtime.health()).toMatchObject({ parkedAddresses: 0, deadlines: RETENTION_ONLY });
+      expect(runtime.health()).toMatchObject({ parkedAddresses: 0, deadlines: 0 });
       await runtime.stop();
     });
   });
@@ -58,9 +58,6 @@ export function testRules(what: string, rules: readonly Rule[]): void {
     });
   });
 }
-
-/** The deadline at which an ended instance is forgotten. */
-const RETENTION_ONLY = 1;
 
 function toScript({ body, script }: Rule) {
   const tested = workflow('tested', body);

@@ -1,7 +1,8 @@
 // The process that is killed: it opens a runtime on a store when it is told to, and passes on what the test asks of it.
 //
-//   started by kill.test.ts, not by hand
+//   started by the kill test, not by hand
 
+import { basename, dirname } from 'node:path';
 import { type FileSystem, nodeFileSystem } from '../../src/adapters/stores/json/file-system.js';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { createRuntime, type Logger, type Runtime, WorkflowFailedError } from '../../src/index.js';
@@ -19,9 +20,13 @@ const logger: Logger = {
   },
 };
 
-/** A disk that kills the process in place of a change of a name: it catches what is over too fast to be hit from outside. */
+/**
+ * A disk that kills the process in place of a change of a name: it catches what is over too fast to be hit from outside.
+ * And it tells when a checkpoint begins: when the open store begins a new segment of its log.
+ */
 class MortalDisk {
   readonly fileSystem: FileSystem;
+  isOpen = false;
   #namesLeft = Number.POSITIVE_INFINITY;
 
   constructor() {
@@ -29,7 +34,11 @@ class MortalDisk {
     const create = this.#counted(open);
     this.fileSystem = {
       ...nodeFileSystem,
-      open: (path, mode) => (mode === 'create' ? create : open)(path, mode),
+      open: (path, mode) => {
+        if (mode !== 'create') return open(path, mode);
+        if (this.isOpen && basename(dirname(path)) === 'log') void tell({ kind: 'checkpoint' });
+        return create(path, mode);
+      },
       rename: this.#counted(rename),
       link: this.#counted(link),
       remove: this.#counted(remove),
@@ -61,6 +70,7 @@ async function open(opening: Opening): Promise<{ runtime: Runtime; opened: Opene
     async open(options) {
       const store = await inner.open(options);
       cutBytes = store.recovery.cut?.bytes ?? 0;
+      disk.isOpen = true;
       if (death?.inOpening === false) disk.begin(death.names);
       return store;
     },

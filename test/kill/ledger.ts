@@ -99,4 +99,12 @@ export class Ledger {
       cancels: voyages.flatMap((voyage) => voyage.cancel ?? []),
     };
   }
+
+  /** What couriers received, or what is left for them, by id. */
+  *received(): Generator<string> {
+    for (const { history } of this.voyages.values()) {
+      for (const entry of history) yield entry.slice(entry.indexOf(' ') + 1).replace(/^(\d+) (?=.* answer \d+$)/, '');
+    }
+    for (const ids of this.left.values()) yield* ids;
+  }
 }

@@ -60,6 +60,8 @@ export interface Opened {
 export type FromChild =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'opened'; readonly opened: Opened }
+  /** A checkpoint begins. */
+  | { readonly kind: 'checkpoint' }
   | { readonly kind: 'reply'; readonly number: number; readonly reply: Reply }
   /** A callback was submitted: somebody is to answer it. */
   | { readonly kind: 'token'; readonly label: string; readonly token: string }

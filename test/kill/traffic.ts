@@ -8,7 +8,7 @@ import type { Line } from './line.js';
 import { type Ending, type Request, toValue } from './protocol.js';
 
 /** Couriers that are under way at a time. */
-const BERTHS = 64;
+export const BERTHS = 64;
 /** Fewer than berths: couriers compete for parcels. */
 const KEYS = 8;
 

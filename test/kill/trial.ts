@@ -20,6 +20,11 @@ const LIFE_MAX_MS = 500;
 /** About so many names are changed by a checkpoint, and within this time. */
 const NAMES_MAX = 20;
 const NAMES_WITHIN_MS = 500;
+/** A checkpoint begins within this time, and takes about so long. */
+const CHECKPOINT_WITHIN_MS = 1_000;
+const CHECKPOINT_MS = 20;
+/** Kills that are added, at most, so that one falls within each phase. */
+const EXTRA_MAX = 20;
 
 export interface TrialOptions {
   readonly seed: number;
@@ -28,16 +33,18 @@ export interface TrialOptions {
   readonly program: string;
   /** An empty directory. */
   readonly directory: string;
+  /** Told of each round. */
+  readonly onKill?: () => void;
 }
+
+/** What a process was at when it was killed: a checkpoint is one of which the disk shows that it is half written. */
+export type Phase = 'working' | 'checkpoint' | 'recovery';
 
 /** What a trial came to. */
 export interface Outcome {
   readonly broken: readonly string[];
   readonly ledger: Ledger;
-  readonly kills: number;
-  /** Of these kills. */
-  readonly killsBeforeReady: number;
-  readonly killsInCheckpoint: number;
+  readonly kills: Readonly<Record<Phase, number>>;
   /** Processes that finished one before they were killed. */
   readonly livesWithCheckpoint: number;
   readonly cuts: number;
@@ -57,9 +64,7 @@ export class Trial {
   readonly #recoveriesMs: number[] = [];
   #next: Victim;
   #processes = 0;
-  #kills = 0;
-  #killsBeforeReady = 0;
-  #killsInCheckpoint = 0;
+  readonly #kills: Record<Phase, number> = { working: 0, checkpoint: 0, recovery: 0 };
   #cuts = 0;
   #generation = 0;
   #livesWithCheckpoint = 0;
@@ -105,50 +110,63 @@ export class Trial {
   async #killAgainAndAgain(): Promise<void> {
     this.#traffic.begin();
     for (let round = 0; round < this.#options.rounds && !this.#isOver; round += 1) {
-      const victim = await this.#take();
-      const recoveryMs = this.#recoveriesMs.at(-1);
       const chance = this.#dice.below(100);
-      if (recoveryMs === undefined || chance < 50) await this.#killAlive(victim);
-      else if (chance < 75) await this.#killAtName(victim);
-      else await this.#killRecovering(victim, recoveryMs);
+      if (round === 0 || chance < 40) await this.#killAlive(await this.#take());
+      else if (chance < 60) await this.#killAtName(await this.#take());
+      else if (chance < 80) await this.#killInCheckpoint(await this.#take());
+      else await this.#killRecovering(await this.#take());
+      this.#options.onKill?.();
+    }
+    for (let extra = 0; extra < EXTRA_MAX && !this.#isOver; extra += 1) {
+      if (this.#kills.checkpoint === 0) await this.#killInCheckpoint(await this.#take());
+      else if (this.#kills.recovery === 0) await this.#killRecovering(await this.#take());
+      else if (this.#kills.working === 0) await this.#killAlive(await this.#take());
+      else break;
     }
   }
 
   async #killAlive(victim: Victim): Promise<void> {
-    await this.#open(victim);
+    const opened = await this.#open(victim);
     this.#line.connect(victim);
     await pause(LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1));
-    await this.#killConnected(victim);
+    await this.#killConnected(victim, opened);
   }
 
   /** Where it makes, renames or removes a file: mostly within a checkpoint. */
   async #killAtName(victim: Victim): Promise<void> {
     const opened = await this.#open(victim, { names: this.#dice.below(NAMES_MAX), inOpening: this.#dice.chance(0.25) });
-    if (opened === null) {
-      this.#killsBeforeReady += 1;
-    } else {
+    if (opened !== null) {
       this.#line.connect(victim);
       await pause(LIFE_MIN_MS);
       // With nothing new to do it comes further.
       this.#line.disconnect();
       await Promise.race([victim.closed, pause(NAMES_WITHIN_MS)]);
     }
-    await this.#killConnected(victim);
+    await this.#killConnected(victim, opened);
   }
 
-  async #killRecovering(victim: Victim, recoveryMs: number): Promise<void> {
+  /** From outside, some time after it said that a checkpoint begins. */
+  async #killInCheckpoint(victim: Victim): Promise<void> {
+    const opened = await this.#open(victim);
+    this.#line.connect(victim);
+    await Promise.race([victim.checkpoint, pause(CHECKPOINT_WITHIN_MS)]);
+    await pause(this.#dice.below(CHECKPOINT_MS));
+    await this.#killConnected(victim, opened);
+  }
+
+  async #killRecovering(victim: Victim): Promise<void> {
     const opening = this.#open(victim);
+    const recoveryMs = this.#recoveriesMs.at(-1) ?? 0;
     await Promise.race([pause(this.#dice.below(Math.ceil(recoveryMs * 1.2))), opening]);
-    await this.#kill(victim);
-    if ((await opening) === null) this.#killsBeforeReady += 1;
+    await this.#kill(victim, opening);
   }
 
   async #finish(): Promise<void> {
     const victim = await this.#take();
-    await this.#open(victim);
+    const opened = await this.#open(victim);
     this.#line.connect(victim);
     await this.#traffic.windDown();
-    await this.#kill(victim);
+    await this.#kill(victim, opened);
     const last = await this.#take();
     await this.#open(last);
     await this.#readAll(last);
@@ -206,21 +224,20 @@ export class Trial {
     return opened;
   }
 
-  async #killConnected(victim: Victim): Promise<void> {
+  async #killConnected(victim: Victim, opened: Opened | null): Promise<void> {
     // What has failed is looked at while the process lives.
     if (this.#isOver) return;
     this.#line.disconnect();
-    await this.#kill(victim);
+    await this.#kill(victim, opened);
   }
 
-  async #kill(victim: Victim): Promise<void> {
+  async #kill(victim: Victim, opened: Opened | null | Promise<Opened | null>): Promise<void> {
     await victim.kill();
     this.#victims.delete(victim);
-    this.#kills += 1;
     const { generation, isHalf } = await readCheckpoint(join(this.#options.directory, 'store'));
     if (generation > this.#generation) this.#livesWithCheckpoint += 1;
     this.#generation = generation;
-    if (isHalf) this.#killsInCheckpoint += 1;
+    this.#kills[(await opened) === null ? 'recovery' : isHalf ? 'checkpoint' : 'working'] += 1;
   }
 
   #orFailure<T>(task: Promise<T>): Promise<T> {
@@ -239,13 +256,13 @@ export class Trial {
     const counts = new Map<string, number>();
     for (const { key } of attempts) counts.set(key, (counts.get(key) ?? 0) + 1);
     const broken = judge(this.#ledger, attempts, state);
-    if (torn > this.#kills) broken.push(`${torn} lines of the file of attempts are torn by ${this.#kills} kills.`);
+    const { working, checkpoint, recovery } = this.#kills;
+    const kills = working + checkpoint + recovery;
+    if (torn > kills) broken.push(`${torn} lines of the file of attempts are torn by ${kills} kills.`);
     return {
       broken,
       ledger: this.#ledger,
       kills: this.#kills,
-      killsBeforeReady: this.#killsBeforeReady,
-      killsInCheckpoint: this.#killsInCheckpoint,
       livesWithCheckpoint: this.#livesWithCheckpoint,
       cuts: this.#cuts,
       recoveriesMs: this.#recoveriesMs,

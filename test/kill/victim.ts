@@ -17,11 +17,14 @@ export class Victim {
   readonly loaded: Promise<void>;
   /** It is gone, and all that it had said was heard. */
   readonly closed: Promise<void>;
+  /** Its first checkpoint begins. */
+  readonly checkpoint: Promise<void>;
   readonly #child: ChildProcess;
   readonly #events: VictimEvents;
   readonly #replies = new Map<number, (reply: Reply | null) => void>();
   #onLoaded: () => void = () => {};
   #onOpened: (opened: Opened | null) => void = () => {};
+  #onCheckpoint: () => void = () => {};
   #asked = 0;
   #isEnding = false;
   #isClosed = false;
@@ -33,6 +36,9 @@ export class Victim {
     this.loaded = new Promise((resolve) => {
       this.#onLoaded = resolve;
     });
+    this.checkpoint = new Promise((resolve) => {
+      this.#onCheckpoint = resolve;
+    });
     this.#child = fork(program, [], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
@@ -40,6 +46,10 @@ export class Victim {
     this.#child.on('message', (message) => this.#hear(message as FromChild));
     // What it said before it died is still in the pipe at `exit`; at `close` it is not.
     this.closed = new Promise<void>((resolve) => this.#child.once('close', () => resolve())).then(() => this.#onClosed());
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   /** Resolves when the runtime is ready; with null when the process was killed before. */
@@ -89,6 +99,9 @@ export class Victim {
         break;
       case 'opened':
         this.#onOpened(message.opened);
+        break;
+      case 'checkpoint':
+        this.#onCheckpoint();
         break;
       case 'reply':
         this.#replies.get(message.number)?.(message.reply);

@@ -3,8 +3,8 @@ import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { hashKey, toShardIndex } from '../../src/adapters/stores/json/shard-table.js';
 import { limits } from '../../src/runtime/limits.js';
 import type { Commit, OpenStore } from '../../src/runtime/ports.js';
+import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
 import { describeStore } from './history.js';
-import { everythingKept, MemoryDisk, nothingKept } from './memory-disk.js';
 import { approve, begin, commit, contentsOf, forget, MemoryLogger, onInstance, openStore, put, remove, take } from './store-harness.js';
 
 const directory = '/data/store';
@@ -13,7 +13,7 @@ const never = 1_000_000_000;
 const written = 'wrote a checkpoint';
 const notWritten = 'could not write a checkpoint';
 
-async function open(disk: MemoryDisk, { logBytes = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
+async function open(disk: SimulatedDisk, { logBytes = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
   const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: logBytes, logBytesMax: logBytes }), logger);
   onTestFinished(() => store.close());
   return store;
@@ -26,11 +26,11 @@ async function appendAndWait(store: OpenStore, logger: MemoryLogger, commits: Co
   await line;
 }
 
-function shardsOf(disk: MemoryDisk, table: string): string[] {
+function shardsOf(disk: SimulatedDisk, table: string): string[] {
   return [...disk.files.keys()].filter((path) => path.includes(`/shards/${table}-`)).sort();
 }
 
-function segmentsOf(disk: MemoryDisk): string[] {
+function segmentsOf(disk: SimulatedDisk): string[] {
   return [...disk.files.keys()].filter((path) => path.endsWith('.jsonl')).sort();
 }
 
@@ -39,7 +39,7 @@ function sleepers(count: number, from = 0): Commit[] {
 }
 
 test('when the log has become long it is folded into shards, and what it replaces is removed', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 5_000, logger });
 
@@ -49,11 +49,11 @@ test('when the log has become long it is folded into shards, and what it replace
   expect(shardsOf(disk, 'instance')).toEqual([`${directory}/shards/instance-0.1.json`]);
   expect(store.figures().logBytes).toBeLessThan(100);
   const before = contentsOf(store);
-  expect(contentsOf(await open(disk.afterCrash(nothingKept)))).toEqual(before);
+  expect(contentsOf(await open(disk.afterPowerCut('nothing')))).toEqual(before);
 });
 
 test('only shards that changed are written again', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 8, logger });
   await appendAndWait(store, logger, [...sleepers(2_000), commit(put('m', 1))]);
@@ -70,7 +70,7 @@ test('only shards that changed are written again', async () => {
 });
 
 test('commits go on while a checkpoint is written, and nothing of them is lost or told twice', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const store = await open(disk, { logBytes: 20_000 });
   await store.append(sleepers(1_200));
   let checked = 0;
@@ -83,7 +83,7 @@ test('commits go on while a checkpoint is written, and nothing of them is lost o
     const { checkpoints = 0 } = store.figures();
     if (checkpoints === checked) continue;
     checked = checkpoints;
-    expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
+    expect(describeStore(await open(disk.afterPowerCut('nothing')))).toBe(describeStore(store));
   }
 
   expect(checked).toBeGreaterThan(2);
@@ -94,7 +94,7 @@ test('commits go on while a checkpoint is written, and nothing of them is lost o
 });
 
 test('a row that is removed and made again while its shard is written is the new one', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 30_000, logger });
   await store.append([...sleepers(100), commit(put('gone', 1))]);
@@ -115,16 +115,16 @@ test('a row that is removed and made again while its shard is written is the new
   await appended;
 
   expect(appended).toBeDefined();
-  for (const each of [store, await open(disk.afterCrash(nothingKept))]) {
+  for (const each of [store, await open(disk.afterPowerCut('nothing'))]) {
     expect(each.readInstance('sleeper-1')?.input).toBe('anew');
     expect(each.readInstance('sleeper-2')).toBeUndefined();
     expect(each.readMailbox('gone')).toBeUndefined();
-    expect([...each.instances()]).toHaveLength(139);
+    expect([...each.instanceIds()]).toHaveLength(139);
   }
 });
 
 test('rows that come in numbers while shards are written are there once, in memory and on disk', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 1_000_000, logger });
   await store.append(sleepers(2_000));
@@ -138,12 +138,12 @@ test('rows that come in numbers while shards are written are there once, in memo
   await appended;
 
   expect(appended).toBeDefined();
-  expect([...store.instances()]).toHaveLength(5_001);
-  expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
+  expect([...store.instanceIds()]).toHaveLength(5_001);
+  expect(describeStore(await open(disk.afterPowerCut('nothing')))).toBe(describeStore(store));
 });
 
 test('tails are given up once a shard holds them, and mailboxes that were emptied are forgotten', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 8, logger });
   const puts = Array.from({ length: 50 }, (_, index) => commit(put(`m${index}`, index)));
@@ -157,7 +157,7 @@ test('tails are given up once a shard holds them, and mailboxes that were emptie
 });
 
 test('shards are split as rows are added, and stay small', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const store = await open(disk, { logBytes: 8 });
 
   for (let from = 0; from < 6_000; from += 1_000) await store.append(sleepers(1_000, from));
@@ -175,24 +175,24 @@ test('shards are split as rows are added, and stay small', async () => {
 });
 
 test.each(['write', 'rename', 'open'] as const)('a checkpoint whose %s fails loses nothing, and is tried again later', async (call) => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 5_000, logger });
   disk.fault = (each, path) => (each === call && path.includes('/shards/') ? 'ENOSPC' : undefined);
 
   await appendAndWait(store, logger, sleepers(30), notWritten);
-  const failed = describeStore(await open(disk.afterCrash(nothingKept)));
+  const failed = describeStore(await open(disk.afterPowerCut('nothing')));
   disk.fault = () => undefined;
   await appendAndWait(store, logger, sleepers(30, 30));
 
   expect(logger.told).toMatchObject([{ level: 'error', fields: { error: expect.any(String) } }]);
   expect(JSON.parse(failed).instances).toHaveLength(30);
-  expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
+  expect(describeStore(await open(disk.afterPowerCut('nothing')))).toBe(describeStore(store));
   expect([...disk.files.keys()].filter((path) => path.endsWith('.tmp'))).toEqual([]);
 });
 
 test('a sync that fails in the background makes the store fail', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 5_000, logger });
   disk.fault = (call, path) => (call === 'sync' && path.includes('/shards/') ? 'EIO' : undefined);
@@ -200,11 +200,11 @@ test('a sync that fails in the background makes the store fail', async () => {
   await appendAndWait(store, logger, sleepers(30), notWritten);
 
   await expect(store.append(sleepers(1, 99))).rejects.toMatchObject({ code: 'STORE_FAILED' });
-  expect([...(await open(disk.afterCrash(nothingKept))).instances()]).toHaveLength(30);
+  expect([...(await open(disk.afterPowerCut('nothing'))).instanceIds()]).toHaveLength(30);
 });
 
 test('files that cannot be removed are removed by the next checkpoint', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytes: 5_000, logger });
   disk.fault = (call, path) => (call === 'remove' && !path.endsWith('.tmp') ? 'EPERM' : undefined);
@@ -219,7 +219,7 @@ test('files that cannot be removed are removed by the next checkpoint', async ()
 });
 
 test('closing writes a checkpoint when the log is long, and none when it is short', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const short = await open(disk, { logBytes: 1_000_000 });
   await short.append(sleepers(30));
   await short.close();
@@ -229,7 +229,7 @@ test('closing writes a checkpoint when the log is long, and none when it is shor
   await long.close();
 
   expect(shardsOf(disk, 'instance')).toHaveLength(1);
-  const reopened = await open(disk.afterCrash(everythingKept));
+  const reopened = await open(disk.afterPowerCut('everything'));
   expect(reopened.recovery).toEqual({ clean: true, cut: null });
 });
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import type { OpenStore } from '../../src/runtime/ports.js';
+import { createSimulatedDisk, type Kept, type SimulatedDisk } from '../../src/testing.js';
 import { describeStore, makeHistory } from './history.js';
-import { everythingKept, type Luck, MemoryDisk, nothingKept, seededLuck } from './memory-disk.js';
 import { openStore } from './store-harness.js';
 
 const directory = '/data/store';
@@ -11,7 +11,7 @@ const history = makeHistory(80);
 /** Ways in which unsynced data is torn, for each call: more of them in the long run. */
 const seedsPerCall = Number(process.env.ROUSE_CRASH_SEEDS ?? 10);
 
-function open(disk: MemoryDisk): Promise<OpenStore> {
+function open(disk: SimulatedDisk): Promise<OpenStore> {
   return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: 1_000 }));
 }
 
@@ -22,7 +22,7 @@ interface Progress {
 }
 
 /** Appends the history from where the store stands, closing and opening once on the way. */
-async function live(disk: MemoryDisk, progress: Progress, start: number): Promise<void> {
+async function live(disk: SimulatedDisk, progress: Progress, start: number): Promise<void> {
   let store = await open(disk);
   for (let next = start; next < history.commits.length; next += batchLength) {
     if (next === 16) {
@@ -37,7 +37,7 @@ async function live(disk: MemoryDisk, progress: Progress, start: number): Promis
 }
 
 /** How far a recovered store goes, which must be somewhere between what was acknowledged and what was begun. */
-async function recoverBetween(disk: MemoryDisk, { acknowledged, begun }: Progress, what: string): Promise<OpenStore['recovery']> {
+async function recoverBetween(disk: SimulatedDisk, { acknowledged, begun }: Progress, what: string): Promise<OpenStore['recovery']> {
   const store = await open(disk);
   const state = describeStore(store);
   const found = history.states.findIndex((each, index) => index >= acknowledged && each === state);
@@ -48,21 +48,21 @@ async function recoverBetween(disk: MemoryDisk, { acknowledged, begun }: Progres
 }
 
 async function countCalls(): Promise<number> {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   await live(disk, { acknowledged: 0, begun: 0 }, 0);
   return disk.calls;
 }
 
 /** Lets everything that can go on do so: the store waits for nothing but its disk. */
-async function settle(disk: MemoryDisk): Promise<void> {
+async function settle(disk: SimulatedDisk): Promise<void> {
   for (let calls = -1; calls !== disk.calls; ) {
     calls = disk.calls;
     for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-async function crashAt(call: number): Promise<{ disk: MemoryDisk; progress: Progress }> {
-  const disk = new MemoryDisk();
+async function crashAt(call: number): Promise<{ disk: SimulatedDisk; progress: Progress }> {
+  const disk = createSimulatedDisk();
   const progress = { acknowledged: 0, begun: 0 };
   disk.stopAfter = call;
   void live(disk, progress, 0);
@@ -75,14 +75,10 @@ test('a power cut behind any call leaves a prefix that holds every acknowledged 
   let states = 0;
   for (let call = 0; call <= calls; call += 1) {
     const { disk, progress } = await crashAt(call);
-    const lucks: [string, Luck][] = [
-      ['nothing kept', nothingKept],
-      ['everything kept', everythingKept],
-      ...Array.from({ length: seedsPerCall }, (_, seed): [string, Luck] => [`seed ${seed}`, seededLuck(call * 1_000 + seed)]),
-    ];
-    for (const [name, luck] of lucks) {
-      const { cut } = await recoverBetween(disk.afterCrash(luck), progress, `call ${call} of ${calls}, ${name}`);
-      if (luck === nothingKept) expect(cut, `call ${call}: what was synced is whole`).toBeNull();
+    const lucks: Kept[] = ['nothing', 'everything', ...Array.from({ length: seedsPerCall }, (_, seed) => call * 1_000 + seed)];
+    for (const luck of lucks) {
+      const { cut } = await recoverBetween(disk.afterPowerCut(luck), progress, `call ${call} of ${calls}, ${luck}`);
+      if (luck === 'nothing') expect(cut, `call ${call}: what was synced is whole`).toBeNull();
       states += 1;
     }
   }
@@ -101,11 +97,7 @@ test('a power cut behind any call of the recovery from a crash loses nothing eit
       await Promise.race([reopened, settle(disk)]);
 
       for (const seed of [1, 2, 3]) {
-        await recoverBetween(
-          disk.afterCrash(seededLuck(second * 10 + seed)),
-          first.progress,
-          `call ${call}, then call ${second}, seed ${seed}`,
-        );
+        await recoverBetween(disk.afterPowerCut(second * 10 + seed), first.progress, `call ${call}, then call ${second}, seed ${seed}`);
       }
     }
   }

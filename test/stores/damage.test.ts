@@ -5,8 +5,8 @@ import { findSegments } from '../../src/adapters/stores/json/log-segment.js';
 import { RouseError } from '../../src/runtime/errors.js';
 import type { OpenStore } from '../../src/runtime/ports.js';
 import { StoreCorruptError, StoreFormatError } from '../../src/runtime/store-errors.js';
+import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
 import { describeStore, makeHistory } from './history.js';
-import { everythingKept, MemoryDisk } from './memory-disk.js';
 import { begin, commit, MemoryLogger, openStore, put } from './store-harness.js';
 
 const directory = '/data/store';
@@ -16,13 +16,13 @@ const never = 1_000_000_000;
 /** Every byte takes minutes: the long run asks for it. */
 const bytesBetween = Number(process.env.ROUSE_BYTES_BETWEEN ?? 29);
 
-function open(disk: MemoryDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
+function open(disk: SimulatedDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
   return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
 }
 
 /** A store of 50 commits in batches of five; all in the log, or the first half of them in a checkpoint. */
-async function makeDisk({ checkpoint = false, close = false } = {}): Promise<MemoryDisk> {
-  const disk = new MemoryDisk();
+async function makeDisk({ checkpoint = false, close = false } = {}): Promise<SimulatedDisk> {
+  const disk = createSimulatedDisk();
   let store = await open(disk, { logBytesMin: checkpoint ? 8 : never });
   for (let next = 0; next < 50; next += 5) {
     if (next === 25) {
@@ -32,17 +32,17 @@ async function makeDisk({ checkpoint = false, close = false } = {}): Promise<Mem
     await store.append(history.commits.slice(next, next + 5));
   }
   if (close) await store.close();
-  return disk.afterCrash(everythingKept);
+  return disk.afterPowerCut('everything');
 }
 
-function withFile(disk: MemoryDisk, path: string, data: Buffer): MemoryDisk {
-  const copy = disk.afterCrash(everythingKept);
+function withFile(disk: SimulatedDisk, path: string, data: Buffer): SimulatedDisk {
+  const copy = disk.afterPowerCut('everything');
   copy.put(path, data);
   return copy;
 }
 
 /** What a store that cannot be trusted says when all of it is read: its error, or what it cut off. */
-async function tell(disk: MemoryDisk): Promise<{ error?: unknown; cut?: unknown; state?: string }> {
+async function tell(disk: SimulatedDisk): Promise<{ error?: unknown; cut?: unknown; state?: string }> {
   let store: OpenStore | undefined;
   try {
     store = await open(disk);
@@ -54,7 +54,7 @@ async function tell(disk: MemoryDisk): Promise<{ error?: unknown; cut?: unknown;
   }
 }
 
-function onlyLogOf(disk: MemoryDisk): [string, Buffer] {
+function onlyLogOf(disk: SimulatedDisk): [string, Buffer] {
   const logs = [...disk.files].filter(([path]) => path.endsWith('.jsonl'));
   expect(logs).toHaveLength(1);
   return logs[0] ?? ['', Buffer.alloc(0)];
@@ -94,7 +94,7 @@ test('a store with a truncated log holds the commits that are whole, and says wh
 }, 600_000);
 
 /** What tells of a flipped bit: an error's code, or a reported cut. */
-async function seeFlip(disk: MemoryDisk, { path, data, offset, mask }: { path: string; data: Buffer; offset: number; mask: number }) {
+async function seeFlip(disk: SimulatedDisk, { path, data, offset, mask }: { path: string; data: Buffer; offset: number; mask: number }) {
   const flipped = Buffer.from(data);
   flipped.writeUInt8(flipped.readUInt8(offset) ^ mask, offset);
 
@@ -154,7 +154,7 @@ test('G10: a tail that was never synced is cut off, logged, and the store goes o
   const store = await open(torn, { logger });
   const next = makeHistory(51).commits.at(-1);
   await store.append(next === undefined ? [] : [next]);
-  const again = await open(torn.afterCrash(everythingKept));
+  const again = await open(torn.afterPowerCut('everything'));
 
   expect(store.recovery).toEqual({ clean: false, cut: { file: path, offset: data.byteLength, bytes: 700 } });
   expect(logger.told).toMatchObject([{ level: 'warn', fields: { file: path, offset: data.byteLength, bytes: 700 } }]);
@@ -169,8 +169,8 @@ test('a damaged record is told when it is read, and takes no other with it', asy
   data.writeUInt8(0x21, data.byteLength - 10);
 
   const store = await open(withFile(disk, shard, data));
-  const heads = [...store.instances()];
-  const results = heads.map(({ id }) => {
+  const heads = [...store.instanceIds()];
+  const results = heads.map((id) => {
     try {
       return store.readInstance(id)?.id;
     } catch (error) {
@@ -227,7 +227,7 @@ test.each([
 });
 
 test('a log that ends in front of its checkpoint is refused', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
   const store = await open(disk, { logBytesMin: 300_000, logger });
   let appended: Promise<void> | undefined;
@@ -239,7 +239,7 @@ test('a log that ends in front of its checkpoint is refused', async () => {
   await store.append(Array.from({ length: 2_000 }, (_, index) => commit(begin(`sleeper-${index}`))));
   await written;
   await appended;
-  const image = disk.afterCrash(everythingKept);
+  const image = disk.afterPowerCut('everything');
   const [path, data] = onlyLogOf(image);
 
   const { error } = await tell(withFile(image, path, data.subarray(0, data.indexOf('\n') + 1)));
@@ -254,10 +254,10 @@ test('a segment that is missing in between is refused', async () => {
   const lines = data.toString('utf8').split('\n');
   disk.drop(path);
   disk.put(path, Buffer.from(`${lines.slice(0, 6).join('\n')}\n`));
-  const rest = new MemoryDisk();
+  const rest = createSimulatedDisk();
   const other = await open(rest);
   await other.append(history.commits.slice(0, 10));
-  const [, tail] = onlyLogOf(rest.afterCrash(everythingKept));
+  const [, tail] = onlyLogOf(rest.afterPowerCut('everything'));
   disk.put(`${directory}/log/0000000000000031.jsonl`, tail);
 
   const { error, cut } = await tell(disk);

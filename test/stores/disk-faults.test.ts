@@ -9,19 +9,19 @@ import {
   StoreUnavailableError,
   StoreWriteError,
 } from '../../src/runtime/store-errors.js';
+import { createSimulatedDisk, type DiskCall, type SimulatedDisk } from '../../src/testing.js';
 import { describeStore, makeHistory } from './history.js';
-import { type DiskCall, everythingKept, type Fault, MemoryDisk, nothingKept } from './memory-disk.js';
 import { approve, begin, commit, MemoryLogger, openStore } from './store-harness.js';
 
 const directory = '/data/store';
 const never = 1_000_000_000;
 
-function open(disk: MemoryDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
+function open(disk: SimulatedDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
   return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
 }
 
 /** Fails the next call of this kind on a file whose path holds this, once. */
-function failOnce(call: DiskCall, of: string, outcome: string | number): Fault {
+function failOnce(call: DiskCall, of: string, outcome: string | number): SimulatedDisk['fault'] {
   let done = false;
   return (each, path) => {
     if (done || each !== call || !path.includes(of)) return undefined;
@@ -30,8 +30,8 @@ function failOnce(call: DiskCall, of: string, outcome: string | number): Fault {
   };
 }
 
-async function openedDisk(): Promise<{ disk: MemoryDisk; store: OpenStore }> {
-  const disk = new MemoryDisk();
+async function openedDisk(): Promise<{ disk: SimulatedDisk; store: OpenStore }> {
+  const disk = createSimulatedDisk();
   const store = await open(disk);
   await store.append([commit(begin('a'))]);
   return { disk, store };
@@ -48,13 +48,13 @@ test.each([
 
   await expect(store.append([commit(approve('a')), commit(begin('b'))])).rejects.toThrow(type);
   const after = describeStore(store);
-  const crashed = await open(disk.afterCrash(everythingKept));
+  const crashed = await open(disk.afterPowerCut('everything'));
   await store.append([commit(begin('c'))]);
-  const recovered = await open(disk.afterCrash(nothingKept));
+  const recovered = await open(disk.afterPowerCut('nothing'));
 
   expect(describeStore(crashed)).toBe(after);
   expect(crashed.recovery.cut).toBeNull();
-  expect([...recovered.instances()].map((head) => head.id).sort()).toEqual(['a', 'c']);
+  expect([...recovered.instanceIds()].sort()).toEqual(['a', 'c']);
 });
 
 test('a batch of which a part was written before the space ran out is cut off whole', async () => {
@@ -67,9 +67,9 @@ test('a batch of which a part was written before the space ran out is cut off wh
   };
 
   await expect(store.append([commit(begin('b')), commit(begin('c'))])).rejects.toThrow(StoreFullError);
-  const crashed = await open(disk.afterCrash(everythingKept));
+  const crashed = await open(disk.afterPowerCut('everything'));
 
-  expect([...crashed.instances()].map((head) => head.id)).toEqual(['a']);
+  expect([...crashed.instanceIds()]).toEqual(['a']);
   expect(crashed.recovery.cut).toBeNull();
 });
 
@@ -80,7 +80,7 @@ test('a disk that takes a write in parts gets all of it', async () => {
   await store.append([commit(begin('b'))]);
   disk.fault = () => undefined;
 
-  expect(describeStore(await open(disk.afterCrash(nothingKept)))).toBe(describeStore(store));
+  expect(describeStore(await open(disk.afterPowerCut('nothing')))).toBe(describeStore(store));
 });
 
 test.each(['EIO', 'ENOSPC'])(
@@ -91,12 +91,12 @@ test.each(['EIO', 'ENOSPC'])(
 
     const first = await store.append([commit(begin('b'))]).catch((error: unknown) => error);
     const second = await store.append([commit(begin('c'))]).catch((error: unknown) => error);
-    const recovered = await open(disk.afterCrash(nothingKept));
+    const recovered = await open(disk.afterPowerCut('nothing'));
 
     expect(first).toBeInstanceOf(StoreFailedError);
     expect(second).toBe(first);
     expect(store.readInstance('b')).toBeUndefined();
-    expect([...recovered.instances()].map((head) => head.id)).toEqual(['a']);
+    expect([...recovered.instanceIds()]).toEqual(['a']);
     await store.close();
     expect((await open(disk)).recovery.clean).toBe(false);
   },
@@ -134,7 +134,7 @@ test.each([
   ['open', 'EMFILE', 'EMFILE'],
   ['link', 'EROFS', 'read-only'],
 ] as const)('a directory that cannot be used (%s: %s) is refused with its reason', async (call, code, reason) => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   disk.fault = (each) => (each === call ? code : undefined);
 
   const error = await open(disk).catch((each: unknown) => each);
@@ -144,7 +144,7 @@ test.each([
 });
 
 test('a file system that cannot link is locked all the same', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   disk.fault = (call) => (call === 'link' ? 'ENOTSUP' : undefined);
 
   const store = await open(disk);
@@ -167,7 +167,7 @@ interface Lived {
  * Appends the history in batches that do not depend on each other's success; a batch that was refused is sent again
  * once, as a caller would.
  */
-async function live(disk: MemoryDisk, lived: Lived): Promise<void> {
+async function live(disk: SimulatedDisk, lived: Lived): Promise<void> {
   let store = await open(disk, { logBytesMin: 1_000 });
   try {
     for (let next = 0; next < history.commits.length; next += batchLength) {
@@ -201,7 +201,7 @@ test.each([
 ])(
   'whichever call fails with $code $times, callers are told the truth and the store opens again',
   async ({ code, times }) => {
-    const counting = new MemoryDisk();
+    const counting = createSimulatedDisk();
     let calls = 0;
     counting.fault = () => {
       calls += 1;
@@ -211,7 +211,7 @@ test.each([
     expect(calls).toBeGreaterThan(200);
 
     for (let failing = 1; failing <= calls; failing += 1) {
-      const disk = new MemoryDisk();
+      const disk = createSimulatedDisk();
       const lived: Lived = { acknowledged: [], unknown: [] };
       let call = 0;
       disk.fault = () => {
@@ -221,7 +221,7 @@ test.each([
 
       const error = await live(disk, lived).catch((each: unknown) => each);
       disk.fault = () => undefined;
-      const recovered = await open(disk.afterCrash(nothingKept));
+      const recovered = await open(disk.afterPowerCut('nothing'));
 
       if (error !== undefined && !(error instanceof RouseError)) throw error;
       const acknowledged = lived.acknowledged.length * batchLength;
@@ -235,7 +235,7 @@ test.each([
 );
 
 test('no file stays open behind a store that was closed, nor behind one that could not be opened', async () => {
-  const disk = new MemoryDisk();
+  const disk = createSimulatedDisk();
   await live(disk, { acknowledged: [], unknown: [] });
   expect(disk.openFiles).toBe(0);
 
@@ -251,6 +251,6 @@ test('no file stays open behind a store that was closed, nor behind one that cou
     );
     disk.fault = () => undefined;
     expect(disk.openFiles, `call ${failing}`).toBe(0);
-    await (await open(disk.afterCrash(everythingKept))).close();
+    await (await open(disk.afterPowerCut('everything'))).close();
   }
 });

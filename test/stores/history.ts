@@ -13,13 +13,18 @@ export interface History {
 /** Instances that begin, go on, end and are removed, with events that come and go. */
 export function makeHistory(length: number): History {
   const commits = Array.from({ length }, (_, index) => makeCommit(index));
+  return { commits, states: makeStates(commits) };
+}
+
+/** What a store holds that has none of these commits, the first of them, the first two, and so on. */
+export function makeStates(commits: readonly Commit[]): string[] {
   const model = new StoreModel();
   const states = [describe(model.contents())];
   for (const { changes } of commits) {
     model.apply(changes);
     states.push(describe(model.contents()));
   }
-  return { commits, states };
+  return states;
 }
 
 /** A store's contents in the words of a history's states. */

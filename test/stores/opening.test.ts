@@ -126,7 +126,7 @@ test('the files are text that any tool can read', async () => {
   const meta = await readFile(join(directory, 'meta.json'), 'utf8');
 
   for (const line of log.trimEnd().split('\n')) JSON.parse(line.slice(line.indexOf(' ', line.indexOf(' ') + 1)));
-  expect(log).toContain('[["i","a",{"t":2000,');
+  expect(log).toContain('["i","a",{"t":2000,');
   expect(shard).toContain('grüße');
   expect(JSON.parse(meta)).toMatchObject({ format: 'rouse-store', version: 1 });
 });

@@ -1,7 +1,7 @@
 // What the store tests share: a logger that remembers, and deltas written as the runtime writes them.
 
+import type { Head } from '../../src/runtime/head.js';
 import type { Change, Commit, Logger, LogLevel, OpenStore, StorePort } from '../../src/runtime/ports.js';
-import type { InstanceRecord } from '../../src/runtime/record.js';
 
 export interface LoggedLine {
   readonly level: LogLevel;
@@ -92,27 +92,20 @@ export function remove(change: Pick<Change, 'table' | 'key'>): Change {
 }
 
 /** The part of a record that a store lists without reading the rest. */
-export function headOf(record: InstanceRecord): InstanceRecord {
-  return {
-    ...record,
-    input: null,
-    firstInput: null,
-    tasks: new Map(),
-    primitives: new Map(),
-    output: null,
-    error: null,
-    exposed: new Map(),
-    journal: [],
-  };
+/** The heads of all instances, by their ids. */
+export function headsOf(store: OpenStore): (readonly [id: string, head: Head])[] {
+  const heads: (readonly [string, Head])[] = [];
+  store.visitHeads((id, head) => heads.push([id, head]));
+  return heads.sort(([left], [right]) => compare(left, right));
 }
 
 /** All that a store has, in an order of its own; what it has twice is there twice. */
 export function contentsOf(store: OpenStore): Record<string, unknown> {
-  const heads = [...store.instances()].sort((left, right) => compare(left.id, right.id));
+  const heads = headsOf(store);
   const addresses = [...store.mailboxes()].map((mailbox) => mailbox.address).sort(compare);
   return {
     heads,
-    instances: heads.map((head) => store.readInstance(head.id)),
+    instances: heads.map(([id]) => store.readInstance(id)),
     mailboxes: addresses.map((address) => store.readMailbox(address)),
   };
 }

@@ -1,9 +1,9 @@
 // What a store should hold: the records of its two tables, changed by the same deltas.
 
+import { toHead } from '../../src/runtime/head.js';
 import { applyMailboxDelta, type MailboxRecord } from '../../src/runtime/mailbox-record.js';
 import type { Change } from '../../src/runtime/ports.js';
 import { applyDelta, type InstanceRecord } from '../../src/runtime/record.js';
-import { headOf } from './store-harness.js';
 
 export class StoreModel {
   readonly instances = new Map<string, InstanceRecord>();
@@ -20,7 +20,7 @@ export class StoreModel {
   contents(): Record<string, unknown> {
     const records = [...this.instances.keys()].sort().map((id) => this.instances.get(id));
     return {
-      heads: records.map((record) => record && headOf(record)),
+      heads: records.map((record) => record && [record.id, toHead(record)]),
       instances: records,
       mailboxes: [...this.mailboxes.keys()].sort().map((address) => this.mailboxes.get(address)),
     };

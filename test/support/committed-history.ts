@@ -24,7 +24,9 @@ export class RecordingStore implements StorePort {
     const opened = await this.#store.open(options);
     return {
       recovery: opened.recovery,
-      instances: () => opened.instances(),
+      visitHeads: (visit) => opened.visitHeads(visit),
+      instanceIds: () => opened.instanceIds(),
+      hasInstance: (id) => opened.hasInstance(id),
       mailboxes: () => opened.mailboxes(),
       append: async (commits) => {
         await opened.append(commits);

@@ -85,7 +85,9 @@ export class GatedStore implements StorePort {
     const inner = await this.#inner.open(options);
     return {
       recovery: inner.recovery,
-      instances: () => inner.instances(),
+      visitHeads: (visit) => inner.visitHeads(visit),
+      instanceIds: () => inner.instanceIds(),
+      hasInstance: (id) => inner.hasInstance(id),
       mailboxes: () => inner.mailboxes(),
       append: (commits) => this.#append(inner, commits),
       readInstance: (id) => {

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../runtime/ports.js';
 
-const { setTimeout, clearTimeout, performance } = globalThis;
+const { setTimeout, setImmediate, clearTimeout, performance } = globalThis;
 const { now } = Date;
 /** Node's timers stand still while the machine sleeps, and do not follow a clock that is set: look again after this long. */
 const HOP_MAX_MS = 60_000;
@@ -32,5 +32,6 @@ export function systemClock(): Clock {
       arm();
       return { cancel: () => clearTimeout(timer) };
     },
+    letOthersRun: () => new Promise((resolve) => setImmediate(resolve)),
   };
 }

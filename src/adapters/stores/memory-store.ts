@@ -8,11 +8,12 @@
 //   S3. Memory is bound by what is stored, not by how often it changed: an instance's deltas are folded when they
 //       have doubled, a mailbox's when something leaves it or a few have gathered.
 
+import { type Head, toHead } from '../../runtime/head.js';
 import { applyMailboxDelta, type MailboxDelta, type MailboxRecord } from '../../runtime/mailbox-record.js';
 import type { Change, Commit, OpenStore, Recovery, StoreOpenOptions, StorePort } from '../../runtime/ports.js';
 import { foldInstance, type InstanceRecord, toBaseDelta } from '../../runtime/record.js';
 import { StoreFailedError } from '../../runtime/store-errors.js';
-import { cutToHead, isRemoval, parseDeltas } from './rows.js';
+import { isRemoval, parseDeltas } from './rows.js';
 
 /** Deltas of one instance are not folded before they are this many characters. */
 const foldLengthMin = 8_192;
@@ -57,11 +58,19 @@ class OpenMemoryStore implements OpenStore {
     this.recovery = recovery;
   }
 
-  *instances(): Generator<InstanceRecord> {
+  visitHeads(visit: (id: string, head: Head) => void): void {
     for (const [id, row] of this.#rows.instances) {
       const record = row.read(id);
-      if (record !== undefined) yield cutToHead(record);
+      if (record !== undefined) visit(id, toHead(record));
     }
+  }
+
+  instanceIds(): Iterable<string> {
+    return this.#rows.instances.keys();
+  }
+
+  hasInstance(id: string): boolean {
+    return this.#rows.instances.has(id);
   }
 
   *mailboxes(): Generator<MailboxRecord> {

@@ -3,6 +3,8 @@
 import { DeadlineHeap } from '../../runtime/deadlines.js';
 import type { Clock, Timer } from '../../runtime/ports.js';
 
+const { setImmediate } = globalThis;
+
 export class VirtualClock implements Clock {
   readonly #timers = new DeadlineHeap<() => void>();
   /** Delays, by the time that has passed since the clock was made: setting the clock does not touch them. */
@@ -25,6 +27,12 @@ export class VirtualClock implements Clock {
   setDelay(ms: number, fire: () => void): Timer {
     const delay = this.#delays.add({ dueAt: this.#passed + ms, seq: this.#seq++, task: 0, pos: 0 }, fire);
     return { cancel: () => this.#delays.cancel(delay) };
+  }
+
+  letOthersRun(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(resolve);
+    });
   }
 
   /** When the next timer or delay fires. */

@@ -22,7 +22,7 @@ import type { Meta, MetaFile } from './meta-file.js';
 import type { RowCodec } from './row-codec.js';
 import type { RowSnapshot, Shard } from './shard.js';
 import { isShardName, ShardFile } from './shard-file.js';
-import { decodeBody, type RowImage, toImage } from './shard-format.js';
+import type { RowImage } from './shard-format.js';
 import type { ShardTable } from './shard-table.js';
 import type { Tables } from './tables.js';
 
@@ -185,16 +185,14 @@ export class Checkpointer {
   async #toImages<R>(codec: RowCodec<R>, shard: Shard, snapshot: readonly RowSnapshot[]): Promise<RowImage[]> {
     const old = await shard.file?.readImages(this.#parts.fs);
     const images: RowImage[] = [];
-    let rows = 0;
-    let bytes = 0;
+    let work = 0;
     for (const each of snapshot) {
       const image = toNewImage(codec, each, each.row.length > 0 ? old?.get(each.key) : undefined);
       if (image !== undefined) images.push(image);
-      rows += 1;
-      bytes += image?.body.byteLength ?? 0;
-      if (rows < limits.storeSliceRows && bytes < limits.storeSliceBytes) continue;
-      rows = 0;
-      bytes = 0;
+      if (each.tailLength > 0) work += limits.storeFoldWork + (image?.body.byteLength ?? 0) / limits.storeFoldBytes;
+      work += 1;
+      if (work < limits.storeSliceWork) continue;
+      work = 0;
       await letOthersRun();
     }
     return images;
@@ -219,18 +217,10 @@ export class Checkpointer {
   }
 }
 
-/** A row's place in the next file: copied as it is, or folded anew; undefined when nothing is left of it. */
-function toNewImage<R>(
-  codec: RowCodec<R>,
-  { key, row, tailLength }: RowSnapshot,
-  old: { head: Buffer; body: Buffer } | undefined,
-): RowImage | undefined {
-  if (tailLength === 0 && old !== undefined) return { key, ...old };
-  const base = old && decodeBody(old.body, key);
-  if (old !== undefined && base === undefined) throw new Error(`the record of ${codec.table} ${JSON.stringify(key)} is damaged`);
-  const tail = row.tail?.slice(0, tailLength) ?? [];
-  const record = codec.fold(key, base === undefined ? tail : [base, ...tail]);
-  return record && toImage(key, codec.toHead(record), codec.toBase(record));
+/** A row's place in the next file: copied as it is, or made anew; undefined when nothing is left of it. */
+function toNewImage<R>(codec: RowCodec<R>, { key, row, tailLength }: RowSnapshot, old: RowImage | undefined): RowImage | undefined {
+  if (tailLength === 0 && old !== undefined) return old;
+  return codec.toImage(key, old, row.tail?.slice(0, tailLength) ?? []);
 }
 
 async function growTable<R>(table: ShardTable<R>): Promise<void> {

@@ -9,6 +9,7 @@
 
 import { join, resolve } from 'node:path';
 import { RouseError } from '../../../runtime/errors.js';
+import { type Head, toHead } from '../../../runtime/head.js';
 import { limits } from '../../../runtime/limits.js';
 import type { MailboxRecord } from '../../../runtime/mailbox-record.js';
 import type { Commit, Logger, OpenStore, Recovery, StoreOpenOptions, StorePort } from '../../../runtime/ports.js';
@@ -23,6 +24,7 @@ import type { Log } from './log.js';
 import { MetaFile } from './meta-file.js';
 import { type Recovered, recover } from './recovery.js';
 import type { Tables } from './tables.js';
+import { upgradeIfOlder } from './upgrade.js';
 
 /**
  * Gives a store in a directory, which is made when it is missing. One process has it at a time. What was acknowledged
@@ -74,6 +76,7 @@ class JsonStore implements StorePort {
     const cache = new FileCache(this.#fs);
     const parts = { fs: this.#fs, directories: this.#directories, cache, metaFile, logger };
     try {
+      await upgradeIfOlder(parts);
       const recovered = await recover(parts);
       const gate = new Gate();
       const { tables, log, meta, logBytes } = recovered;
@@ -123,8 +126,17 @@ class OpenJsonStore implements OpenStore {
     checkpointer.considerRun();
   }
 
-  instances(): Iterable<InstanceRecord> {
-    return this.#tables.instances.heads();
+  visitHeads(visit: (id: string, head: Head) => void): void {
+    const { instances } = this.#tables;
+    instances.visitHeads(visit, (id, record) => visit(id, toHead(record)));
+  }
+
+  instanceIds(): Iterable<string> {
+    return this.#tables.instances.keys();
+  }
+
+  hasInstance(id: string): boolean {
+    return this.#tables.instances.has(id);
   }
 
   mailboxes(): Iterable<MailboxRecord> {
@@ -169,6 +181,7 @@ class OpenJsonStore implements OpenStore {
 
   async #append(commits: readonly Commit[]): Promise<void> {
     await this.#log.append(commits);
+    if (this.#batches === 0) this.#tables.releaseHeads();
     this.#tables.apply(commits, this.#log.durableSeq);
     this.#batches += 1;
     this.#checkpointer.considerRun();

@@ -16,12 +16,12 @@ import { codeOf, nonce, readWhole, syncFile, temporaryName, writeAll } from './d
 import type { FileSystem } from './file-system.js';
 import { identifySelf, type Liveness, livenessOf, type ProcessIdentity } from './process-identity.js';
 
-const lockName = 'lock';
+export const lockName = 'lock';
 const attemptsMax = 100;
 const tokenPattern = /^[0-9a-f]{16}$/;
 const claimPattern = /^lock\.[0-9a-f]{16}\.claim$/;
 /** Errors of file systems that cannot link. */
-const cannotLink = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+export const cannotLink: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 interface Holder extends ProcessIdentity {
   readonly token: string;
@@ -185,7 +185,7 @@ class Taker {
   }
 }
 
-function parseHolder(text: Buffer): Holder | undefined {
+export function parseHolder(text: Buffer): Holder | undefined {
   let holder: Partial<Record<keyof Holder, unknown>> | null;
   try {
     holder = JSON.parse(text.toString('utf8'));

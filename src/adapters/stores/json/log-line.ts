@@ -1,5 +1,5 @@
-// The lines of the log: `seq crc json`. A commit is an array of changes; a marker is an object that begins a batch,
-// or seals the log. Text is put together by hand: a delta is JSON already, and this is the hot path.
+// The lines of the log: `seq crc json`. A commit is its change, or an array of several; a change is an array of a
+// table's letter, a key and a delta. A marker is an object that begins a batch, or seals the log. Text is put together by hand: a delta is JSON already, and this is the hot path.
 //
 // Invariants:
 //   N1. A line is right only byte for byte: the sequence number it must have, its checksum in small letters, no more.
@@ -11,6 +11,12 @@ import { crc32 } from 'node:zlib';
 import type { Change, Commit, Table } from '../../../runtime/ports.js';
 
 const space = 0x20;
+const quote = 0x22;
+const comma = 0x2c;
+const backslash = 0x5c;
+const brace = 0x7b;
+const closingBrace = 0x7d;
+const closingBracket = 0x5d;
 const hexOfBytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const tables: ReadonlyMap<unknown, Table> = new Map([
   ['i', 'instance'],
@@ -51,12 +57,15 @@ function encodeLine(seq: number, json: string): string {
 }
 
 function encodeCommit(changes: readonly Change[]): string {
+  const [first] = changes;
+  if (first !== undefined && changes.length === 1) return encodeChange(first);
   let json = '[';
-  for (const { table, key, delta } of changes) {
-    if (json.length > 1) json += ',';
-    json += `${table === 'instance' ? '["i",' : '["m",'}${JSON.stringify(key)},${delta}]`;
-  }
+  for (const change of changes) json += json.length > 1 ? `,${encodeChange(change)}` : encodeChange(change);
   return `${json}]`;
+}
+
+function encodeChange({ table, key, delta }: Change): string {
+  return `${table === 'instance' ? '["i",' : '["m",'}${JSON.stringify(key)},${delta}]`;
 }
 
 /** The marker that a line is, when it is the one that belongs at this offset. */
@@ -73,6 +82,17 @@ export function isAnyMarker(line: Buffer, offset: number): boolean {
   return digits !== null && decodeMarker(line, Number(digits[0]), offset) !== undefined;
 }
 
+/** Whether the JSON of a line, whose checksum is right, is a marker that belongs at this offset and says more than ours do. */
+export function isNewerMarker(json: Buffer, offset: number): boolean {
+  if (json[0] !== brace) return false;
+  try {
+    const { durable, sealed, ...more } = JSON.parse(json.toString('utf8')) as Record<string, unknown>;
+    return durable === offset && Object.keys(more).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The JSON of a line with this sequence number, when its checksum is right. */
 export function decodeLine(line: Buffer, seq: number): Buffer | undefined {
   const prefix = `${seq} `;
@@ -83,8 +103,12 @@ export function decodeLine(line: Buffer, seq: number): Buffer | undefined {
   return line.toString('latin1', prefix.length, start - 1) === toChecksum(crc32(json, seq >>> 0)) ? json : undefined;
 }
 
-/** The changes of a commit, or undefined when the JSON is no commit. */
+/** The changes of a commit, or undefined when the JSON is no commit. The delta of a single change is not looked into. */
 export function decodeCommit(json: Buffer): Change[] | undefined {
+  if (json[1] === quote) {
+    const change = cutChange(json);
+    return change && [change];
+  }
   let items: unknown;
   try {
     items = JSON.parse(json.toString('utf8'));
@@ -101,4 +125,33 @@ export function decodeCommit(json: Buffer): Change[] | undefined {
     changes.push({ table, key, delta: JSON.stringify(delta) });
   }
   return changes;
+}
+
+const keyStart = '["i",'.length;
+
+/** Most commits are one change: its parts are cut out of the text, for whoever parses them when they are read. */
+function cutChange(json: Buffer): Change | undefined {
+  const table = tables.get(json.toString('latin1', 2, 3));
+  const end = json.byteLength - 1;
+  if (table === undefined || json[3] !== quote || json[4] !== comma || json[keyStart] !== quote) return undefined;
+  let keyEnd = keyStart + 1;
+  let isEscaped = false;
+  for (; json[keyEnd] !== quote; keyEnd += 1) {
+    if (keyEnd >= end) return undefined;
+    if (json[keyEnd] !== backslash) continue;
+    isEscaped = true;
+    keyEnd += 1;
+  }
+  if (json[keyEnd + 1] !== comma || json[keyEnd + 2] !== brace || json[end - 1] !== closingBrace || json[end] !== closingBracket)
+    return undefined;
+  const key = isEscaped ? parseText(json.toString('utf8', keyStart, keyEnd + 1)) : json.toString('utf8', keyStart + 1, keyEnd);
+  return key === undefined ? undefined : { table, key, delta: json.toString('utf8', keyEnd + 2, end) };
+}
+
+function parseText(json: string): string | undefined {
+  try {
+    return String(JSON.parse(json));
+  } catch {
+    return undefined;
+  }
 }

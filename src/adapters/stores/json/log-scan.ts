@@ -4,11 +4,11 @@
 //   N3. The first bad line ends the log. If a marker stands anywhere behind it, what it is part of had been synced:
 //       that is damage. If none does, it is in the batch that was being written, of which nobody had been told.
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Change } from '../../../runtime/ports.js';
-import { StoreCorruptError } from '../../../runtime/store-errors.js';
+import { StoreCorruptError, StoreFormatError } from '../../../runtime/store-errors.js';
 import type { FileId, FileSystem } from './file-system.js';
-import { decodeCommit, decodeLine, decodeMarker, isAnyMarker } from './log-line.js';
+import { decodeCommit, decodeLine, decodeMarker, isAnyMarker, isNewerMarker } from './log-line.js';
 import type { Segment } from './log-segment.js';
 
 const chunkBytes = 1_048_576;
@@ -109,7 +109,10 @@ class LogScan {
     if (json === undefined) return false;
     if (json[0] === brace || offset === 0) {
       const marker = decodeMarker(line, this.#nextSeq, offset);
-      if (marker === undefined) return false;
+      if (marker === undefined) {
+        this.#assertNotNewer(segment, json, offset);
+        return false;
+      }
       this.#sealed = marker.sealed;
       return true;
     }
@@ -120,6 +123,11 @@ class LogScan {
     this.#nextSeq += 1;
     this.#sealed = false;
     return true;
+  }
+
+  /** What a newer version wrote must not be cut off as if it had never been written. */
+  #assertNotNewer(segment: Segment, json: Buffer, offset: number): void {
+    if (isNewerMarker(json, offset)) throw newerLog(this.#pathOf(segment), offset);
   }
 
   #assertNoMarker(line: Buffer, offset: number): void {
@@ -135,6 +143,12 @@ class LogScan {
   #pathOf(segment: Segment): string {
     return join(this.#directory, segment.name);
   }
+}
+
+/** Also for those who only look through a log. */
+export function newerLog(path: string, offset: number): StoreFormatError {
+  const root = dirname(dirname(path));
+  return new StoreFormatError(root, `${path} is of a newer format at byte ${offset}. Use the version of rouse that wrote it`);
 }
 
 /** Visits the whole lines of a file, without their newlines. Resolves to where the last of them ends. */

@@ -14,7 +14,10 @@ import type { FileSystem } from './file-system.js';
 import { toChecksum } from './log-line.js';
 
 const format = 'rouse-store';
-const version = 1;
+/** The format that is written. Older ones are upgraded when the store is opened (upgrade.ts). */
+export const formatVersion = 2;
+/** In place of the format's name while a copy of a store is being made: what it leads to is not to be opened. */
+const unfinished = 'rouse-unfinished-copy';
 
 export const metaName = 'meta.json';
 
@@ -28,7 +31,15 @@ export interface Meta {
   readonly mailbox: readonly number[];
 }
 
-export const emptyMeta: Meta = { generation: 0, logFrom: 1, instance: [0], mailbox: [0] };
+/** What was read, and the version of the format that it is in. */
+export interface StoredMeta extends Meta {
+  readonly version: number;
+}
+
+export const emptyMeta: StoredMeta = { version: formatVersion, generation: 0, logFrom: 1, instance: [0], mailbox: [0] };
+
+/** What stands in the place of `meta.json` until a copy of a store is whole. */
+export const unfinishedMeta = `{"format":"${unfinished}"}\n`;
 
 export class MetaFile {
   readonly #adapter: MetaAdapter;
@@ -46,20 +57,20 @@ export class MetaFile {
    *
    * @throws StoreCorruptError, StoreFormatError
    */
-  async read(): Promise<Meta | undefined> {
-    const low = new Low<Meta>(this.#adapter, emptyMeta);
+  async read(): Promise<StoredMeta | undefined> {
+    const low = new Low<StoredMeta>(this.#adapter, emptyMeta);
     await low.read();
     // lowdb keeps what it had when there is no file: then, and only then, it is what we gave it.
     return low.data === emptyMeta ? undefined : low.data;
   }
 
-  /** It is durable when this resolves. */
-  async write(meta: Meta): Promise<void> {
-    await new Low<Meta>(this.#adapter, meta).write();
+  /** It is durable when this resolves. In a copy of a store the format is that of the original. */
+  async write(meta: Meta, version = formatVersion): Promise<void> {
+    await new Low<StoredMeta>(this.#adapter, { ...meta, version }).write();
   }
 }
 
-class MetaAdapter implements Adapter<Meta> {
+class MetaAdapter implements Adapter<StoredMeta> {
   readonly path: string;
   readonly #fs: FileSystem;
   readonly #directory: string;
@@ -70,36 +81,42 @@ class MetaAdapter implements Adapter<Meta> {
     this.path = join(directory, metaName);
   }
 
-  async read(): Promise<Meta | null> {
+  async read(): Promise<StoredMeta | null> {
     const data = await readWhole(this.#fs, this.path);
     if (data === undefined) return null;
     return this.#decode(data.toString('utf8'));
   }
 
-  async write(meta: Meta): Promise<void> {
+  async write(meta: StoredMeta): Promise<void> {
     await replaceFile(this.#fs, this.#directory, metaName, Buffer.from(encodeMeta(meta)));
     await syncNames(this.#fs, this.#directory);
   }
 
-  #decode(text: string): Meta {
+  #decode(text: string): StoredMeta {
     const value = this.#parse(text) as Partial<Record<string, unknown>> | null;
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new StoreCorruptError(this.path, 0, 'it holds no object');
+    if (value.format === unfinished) {
+      throw new StoreFormatError(this.#directory, 'it is a copy of a store that was not finished. Make another copy');
+    }
     if (value.format !== format) {
       throw new StoreFormatError(
         this.#directory,
         `its ${metaName} is not that of a rouse store, or is damaged. Give a directory of its own, or restore the file`,
       );
     }
-    if (typeof value.version === 'number' && value.version > version) {
+    const { meta, version } = value;
+    if (typeof version === 'number' && version > formatVersion) {
       throw new StoreFormatError(
         this.#directory,
-        `its format ${value.version} is newer than this version of rouse reads (${version}). Use the version that wrote it`,
+        `its format ${version} is newer than this version of rouse reads (${formatVersion}). Use the version that wrote it`,
       );
     }
-    const meta = value.meta;
-    if (!isMeta(meta) || encodeMeta(meta) !== text) throw new StoreCorruptError(this.path, 0, 'its checksum or its shape is wrong');
-    return meta;
+    if (isMeta(meta) && isCount(version) && version > 0) {
+      const stored = { ...meta, version };
+      if (encodeMeta(stored) === text) return stored;
+    }
+    throw new StoreCorruptError(this.path, 0, 'its checksum or its shape is wrong');
   }
 
   #parse(text: string): unknown {
@@ -112,7 +129,7 @@ class MetaAdapter implements Adapter<Meta> {
   }
 }
 
-function encodeMeta({ generation, logFrom, instance, mailbox }: Meta): string {
+function encodeMeta({ version, generation, logFrom, instance, mailbox }: StoredMeta): string {
   const meta = JSON.stringify({ generation, logFrom, instance, mailbox });
   return `{"format":"${format}","version":${version},"crc":"${toChecksum(crc32(meta))}","meta":${meta}}\n`;
 }
@@ -127,6 +144,6 @@ function isShardList(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every(isCount);
 }
 
-function isCount(value: unknown): boolean {
+function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

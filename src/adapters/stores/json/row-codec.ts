@@ -1,41 +1,70 @@
 // What the two tables do differently: how deltas fold, and what stands in a checkpoint for a row.
 
-import { applyMailboxDelta, foldMailbox, type MailboxRecord, toMailboxBase } from '../../../runtime/mailbox-record.js';
+import { type Head, toHead } from '../../../runtime/head.js';
+import { limits } from '../../../runtime/limits.js';
+import { applyMailboxDelta, type MailboxDelta, type MailboxRecord, toMailboxBase } from '../../../runtime/mailbox-record.js';
 import type { Table } from '../../../runtime/ports.js';
-import { applyDelta, foldInstance, type InstanceRecord, toBaseDelta, toHeadDelta } from '../../../runtime/record.js';
-import { cutToHead, parseDeltas } from '../rows.js';
+import { applyDelta, type InstanceDelta, type InstanceRecord, toBaseDelta } from '../../../runtime/record.js';
+import { decodeBody, type RowImage, toBody } from './shard-format.js';
 
 export interface RowCodec<R> {
   readonly table: Table;
-  /** The record that these deltas add up to, or undefined when nothing is left of it. */
-  fold(key: string, deltas: Iterable<string>): R | undefined;
-  /** What a checkpoint keeps apart, to be read without the body; empty for none. */
-  toHead(record: R): string;
-  toBase(record: R): string;
-  /** The record's head, from the head of its base and the deltas since. */
-  foldHead(key: string, deltas: Iterable<string>): R | undefined;
+  /** Applies the next delta; undefined when nothing is left. */
+  apply(key: string, record: R | undefined, delta: object): R | undefined;
+  /** The row in the next checkpoint, which has a tail since the last one; undefined when nothing is left of it. */
+  toImage(key: string, old: RowImage | undefined, tail: readonly string[]): RowImage | undefined;
 }
 
 export const instanceCodec: RowCodec<InstanceRecord> = {
   table: 'instance',
-  fold: (id, deltas) => foldInstance(id, parseDeltas(deltas)),
-  toHead: toHeadDelta,
-  toBase: toBaseDelta,
-  foldHead(id, deltas) {
-    let record: InstanceRecord | undefined;
-    for (const delta of parseDeltas(deltas)) record = applyDelta(id, record, delta);
-    return record && cutToHead(record);
+  apply: (id, record, delta) => applyDelta(id, record, delta as InstanceDelta),
+  toImage(id, old, tail) {
+    const before = bodyOf(id, old);
+    const deltas = (old?.deltas ?? 0) + tail.length;
+    const isLong = deltas > limits.storeRowDeltasMax;
+    const endedAt = isLong ? undefined : endOf(tail);
+    if (endedAt !== undefined) return { key: id, head: toBytes(endedAt), body: toBody(id, before, tail), deltas };
+    const record = foldTexts(instanceCodec, id, before, tail);
+    if (record === undefined) return undefined;
+    const head = toBytes(toHead(record));
+    if (isLong) return { key: id, head, body: toBody(id, undefined, [toBaseDelta(record)]), deltas: 1 };
+    return { key: id, head, body: toBody(id, before, tail), deltas };
   },
 };
 
 export const mailboxCodec: RowCodec<MailboxRecord> = {
   table: 'mailbox',
-  fold: (address, deltas) => foldMailbox(address, parseDeltas(deltas)),
-  toHead: () => '',
-  toBase: toMailboxBase,
-  foldHead(address, deltas) {
-    let record: MailboxRecord | undefined;
-    for (const delta of parseDeltas(deltas)) record = applyMailboxDelta(address, record, delta);
-    return record;
+  apply: (address, record, delta) => applyMailboxDelta(address, record, delta as MailboxDelta),
+  toImage(address, old, tail) {
+    const record = foldTexts(mailboxCodec, address, bodyOf(address, old), tail);
+    if (record === undefined) return undefined;
+    return { key: address, head: null, body: toBody(address, undefined, [toMailboxBase(record)]), deltas: 1 };
   },
 };
+
+/** Folds a row: the JSON array of its body, when it has one, and the deltas since. */
+export function foldTexts<R>(codec: RowCodec<R>, key: string, body: string | undefined, tail: readonly string[]): R | undefined {
+  let record: R | undefined;
+  if (body !== undefined) for (const delta of JSON.parse(body) as object[]) record = codec.apply(key, record, delta);
+  for (const delta of tail) record = codec.apply(key, record, JSON.parse(delta) as object);
+  return record;
+}
+
+/** When the instance ended, if its last delta says so: then nothing else of it need be looked into. */
+function endOf(tail: readonly string[]): number | undefined {
+  const last = tail.at(-1);
+  if (last?.includes('"z":[') !== true) return undefined;
+  const { z, t } = JSON.parse(last) as { z?: [string, unknown, number?]; t: number };
+  return z === undefined ? undefined : (z[2] ?? t);
+}
+
+function bodyOf(key: string, old: RowImage | undefined): string | undefined {
+  if (old === undefined) return undefined;
+  const body = decodeBody(Buffer.from(old.body.buffer, old.body.byteOffset, old.body.byteLength), key);
+  if (body === undefined) throw new Error(`the record of ${JSON.stringify(key)} is damaged`);
+  return body;
+}
+
+function toBytes(head: Head): Buffer {
+  return Buffer.from(JSON.stringify(head));
+}

@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type Adapter, Low } from 'lowdb';
+import { type Head, isHead } from '../../../runtime/head.js';
 import type { Table } from '../../../runtime/ports.js';
 import { StoreCorruptError } from '../../../runtime/store-errors.js';
 import { codeOf, readExactly, readWhole, replaceFile } from './durable-file.js';
@@ -19,7 +20,7 @@ import {
   decodeHeader,
   decodePreamble,
   encodeHeader,
-  type IndexEntry,
+  headSeparatorBytes,
   preambleBytes,
   type RowImage,
   type ShardContents,
@@ -36,12 +37,19 @@ export interface ShardPlace {
   readonly generation: number;
 }
 
-function toShardName({ table, shard, generation }: ShardPlace): string {
+export function toShardName({ table, shard, generation }: ShardPlace): string {
   return `${table}-${shard}.${generation}.json`;
 }
 
 export function isShardName(name: string): boolean {
   return namePattern.test(name);
+}
+
+/** What a shard's name says; undefined when it is not one's. */
+export function parseShardName(name: string): ShardPlace | undefined {
+  if (!isShardName(name)) return undefined;
+  const [table, shard, generation] = name.split(/[-.]/);
+  return { table: table === 'instance' ? 'instance' : 'mailbox', shard: Number(shard), generation: Number(generation) };
 }
 
 /** A row's place among the rows of a shard file. */
@@ -51,6 +59,12 @@ export interface RowPlace {
   readonly length: number;
 }
 
+/** What was read of a shard beside its bodies. */
+interface Index {
+  readonly header: ShardHeader;
+  readonly heads: Buffer;
+}
+
 export class ShardFile {
   readonly name: string;
   readonly path: string;
@@ -58,35 +72,36 @@ export class ShardFile {
   readonly generation: number;
   readonly upTo: number;
   readonly bytes: number;
-  readonly #headsStart: number;
-  readonly #headsEnd: number;
+  readonly #bodiesStart: number;
+  /** Until the heads have been visited: nobody asks for them later. */
+  #index: Index | null;
 
-  private constructor(directory: string, place: ShardPlace, header: ShardHeader, headsStart: number) {
+  private constructor(directory: string, place: ShardPlace, index: Index, bodiesStart: number) {
     this.name = toShardName(place);
     this.path = join(directory, this.name);
     this.shard = place.shard;
     this.generation = place.generation;
-    this.upTo = header.upTo;
-    this.#headsStart = headsStart;
-    this.#headsEnd = headsStart + header.headsBytes;
-    this.bytes = sizeOf(header, this.#headsEnd);
+    this.upTo = index.header.upTo;
+    this.#bodiesStart = bodiesStart;
+    this.bytes = sizeOf(index.header, bodiesStart);
+    this.#index = index;
   }
 
   /**
-   * Opens a shard: reads its index, and checks that the file is as long as it says.
+   * Opens a shard: reads its index and its heads, and checks that the file is as long as it says.
    *
    * @throws StoreCorruptError
    */
   static async load(fs: FileSystem, directory: string, place: ShardPlace): Promise<{ file: ShardFile; rows: RowPlace[] }> {
     const adapter = new ShardAdapter(fs, directory, toShardName(place));
-    const { header } = await readThrough(adapter);
-    const file = new ShardFile(directory, place, header, adapter.headerEnd);
+    const { header, sections } = await readThrough(adapter);
+    const file = new ShardFile(directory, place, { header, heads: sections[0] as Buffer }, adapter.bodiesStart);
     if (header.table !== place.table || header.shard !== place.shard || header.generation !== place.generation) {
       throw new StoreCorruptError(file.path, preambleBytes, 'it is another shard than its name says');
     }
     if (adapter.size !== file.bytes)
       throw new StoreCorruptError(file.path, Math.min(adapter.size, file.bytes), 'it does not end where its index says');
-    return { file, rows: placeRows(header.rows, file.#headsEnd) };
+    return { file, rows: placeRows(header, adapter.bodiesStart) };
   }
 
   /** Writes a shard of these rows and reads its index back. Its name is durable only after its directory was synced. */
@@ -104,53 +119,84 @@ export class ShardFile {
     if (written.rows.length !== images.length || written.file.upTo !== upTo) {
       throw new StoreCorruptError(written.file.path, 0, 'what was just written reads back as something else');
     }
+    written.file.releaseHeads();
     return written;
   }
 
-  /** The body of a row, as it was written. */
+  /** The body of a row, as it was written: a JSON array of deltas. */
   readBody(cache: FileCache, key: string, { offset, length }: Pick<RowPlace, 'offset' | 'length'>): string {
     const body = decodeBody(cache.read({ path: this.path, position: offset, length }), key);
     if (body === undefined) throw new StoreCorruptError(this.path, offset, 'the checksum of a record is wrong');
     return body;
   }
 
-  /** The place and the head of every row, in their order. */
-  *readHeads(cache: FileCache): Generator<RowPlace & { readonly head: string }> {
-    const prefix = cache.read({ path: this.path, position: 0, length: this.#headsEnd });
-    let position = this.#headsStart;
-    for (const [place, entry] of this.#indexOf(prefix)) {
-      yield { ...place, head: prefix.toString('utf8', position, position + entry[1]) };
-      position += entry[1];
+  /** Whether its heads are at hand: from when it is opened until they are released. */
+  get hasHeads(): boolean {
+    return this.#index !== null;
+  }
+
+  /** Tells the head of every row, and where its body stands, while they are at hand. */
+  visitHeads(visit: (key: string, offset: number, head: Head) => void): void {
+    if (this.#index === null) return;
+    const { header, heads } = this.#index;
+    if (header.headsBytes === 0) return;
+    const values = this.#parseHeads(heads.toString('utf8'), header.keys.length);
+    let offset = this.#bodiesStart;
+    for (const [index, key] of header.keys.entries()) {
+      const head = values[index];
+      if (!isHead(head)) throw new StoreCorruptError(this.path, this.#bodiesStart - heads.byteLength, `the head of row ${index} is none`);
+      visit(key, offset, head);
+      offset += header.bodies[index] ?? 0;
     }
   }
 
+  releaseHeads(): void {
+    this.#index = null;
+  }
+
   /** Every row as it stands in the file, to be copied into the next one. Bodies are not looked into. */
-  async readImages(fs: FileSystem): Promise<Map<string, { head: Buffer; body: Buffer }>> {
+  async readImages(fs: FileSystem): Promise<Map<string, RowImage>> {
     const whole = await readWhole(fs, this.path);
     if (whole === undefined || whole.byteLength !== this.bytes)
       throw new StoreCorruptError(this.path, whole?.byteLength ?? 0, 'it changed while the store was open');
-    const images = new Map<string, { head: Buffer; body: Buffer }>();
-    let position = this.#headsStart;
-    for (const [{ key, offset, length }, [, headBytes]] of this.#indexOf(whole)) {
-      images.set(key, { head: whole.subarray(position, position + headBytes), body: whole.subarray(offset, offset + length) });
-      position += headBytes;
+    const { headerBytes, crc } = decodePreamble(this.path, whole.subarray(0, preambleBytes));
+    const headsStart = preambleBytes + headerBytes;
+    const header = decodeHeader(this.path, whole.subarray(preambleBytes, headsStart), crc);
+    assertHeads(this.path, header, whole.subarray(headsStart, this.#bodiesStart), headsStart);
+    const images = new Map<string, RowImage>();
+    let head = headsStart + '['.length;
+    let body = this.#bodiesStart;
+    for (const [index, key] of header.keys.entries()) {
+      const headEnd = head + (header.heads[index] ?? 0);
+      const bodyEnd = body + (header.bodies[index] ?? 0);
+      const headBytes = header.table === 'instance' ? whole.subarray(head, headEnd) : null;
+      images.set(key, { key, head: headBytes, body: whole.subarray(body, bodyEnd), deltas: header.deltas[index] ?? 0 });
+      head = headEnd + headSeparatorBytes;
+      body = bodyEnd;
     }
     return images;
   }
 
-  #indexOf(prefix: Buffer): [RowPlace, IndexEntry][] {
-    const { crc } = decodePreamble(this.path, prefix.subarray(0, preambleBytes));
-    const header = decodeHeader(this.path, prefix.subarray(preambleBytes, this.#headsStart), crc);
-    const heads = prefix.subarray(this.#headsStart, this.#headsEnd);
-    if (toChecksum(crc32(heads)) !== header.headsCrc)
-      throw new StoreCorruptError(this.path, this.#headsStart, 'the checksum of its heads is wrong');
-    return placeRows(header.rows, this.#headsEnd).map((place, index) => [place, header.rows[index] ?? ['', 0, 0]]);
+  #parseHeads(text: string, count: number): unknown[] {
+    try {
+      const values: unknown = JSON.parse(text);
+      if (Array.isArray(values) && values.length === count) return values;
+    } catch {
+      // Told below, like heads of another number.
+    }
+    throw new StoreCorruptError(this.path, this.#bodiesStart - text.length, 'its heads are not those of its rows');
   }
 }
 
-function placeRows(rows: readonly IndexEntry[], start: number): RowPlace[] {
+function assertHeads(path: string, header: ShardHeader, heads: Buffer, offset: number): void {
+  if (heads.byteLength === header.headsBytes && toChecksum(crc32(heads)) === header.headsCrc) return;
+  throw new StoreCorruptError(path, offset, 'the checksum of its heads is wrong');
+}
+
+function placeRows({ keys, bodies }: ShardHeader, start: number): RowPlace[] {
   let offset = start;
-  return rows.map(([key, , length]) => {
+  return keys.map((key, index) => {
+    const length = bodies[index] ?? 0;
     const place = { key, offset, length };
     offset += length;
     return place;
@@ -160,7 +206,18 @@ function placeRows(rows: readonly IndexEntry[], start: number): RowPlace[] {
 /** lowdb keeps what it had when an adapter reads nothing: here, nothing is damage. */
 async function readThrough(adapter: ShardAdapter): Promise<ShardContents> {
   const nothing: ShardContents = {
-    header: { table: 'instance', shard: 0, generation: 0, upTo: 0, headsBytes: 0, headsCrc: '', rows: [] },
+    header: {
+      table: 'instance',
+      shard: 0,
+      generation: 0,
+      upTo: 0,
+      headsBytes: 0,
+      headsCrc: '',
+      keys: [],
+      heads: [],
+      bodies: [],
+      deltas: [],
+    },
     sections: [],
   };
   const low = new Low<ShardContents>(adapter, nothing);
@@ -169,12 +226,12 @@ async function readThrough(adapter: ShardAdapter): Promise<ShardContents> {
   return low.data;
 }
 
-/** Reads the header of a shard, writes all of it. */
+/** Reads the header and the heads of a shard, writes all of it. */
 class ShardAdapter implements Adapter<ShardContents> {
   readonly path: string;
   /** Of what was read last. */
   size = 0;
-  headerEnd = 0;
+  bodiesStart = 0;
   readonly #fs: FileSystem;
   readonly #directory: string;
   readonly #name: string;
@@ -194,14 +251,15 @@ class ShardAdapter implements Adapter<ShardContents> {
       this.size = await this.#fs.size(file);
       const preamble = await readExactly(this.#fs, file, { path: this.path, position: 0, length: preambleBytes });
       const { headerBytes, crc } = decodePreamble(this.path, preamble);
-      if (preambleBytes + headerBytes > this.size) throw new StoreCorruptError(this.path, this.size, 'the file ends within its header');
-      this.headerEnd = preambleBytes + headerBytes;
-      const header = decodeHeader(
-        this.path,
-        await readExactly(this.#fs, file, { path: this.path, position: preambleBytes, length: headerBytes }),
-        crc,
-      );
-      return { header, sections: [] };
+      const headsStart = preambleBytes + headerBytes;
+      if (headsStart > this.size) throw this.#endsWithin('header');
+      const text = await readExactly(this.#fs, file, { path: this.path, position: preambleBytes, length: headerBytes });
+      const header = decodeHeader(this.path, text, crc);
+      this.bodiesStart = headsStart + header.headsBytes;
+      if (this.bodiesStart > this.size) throw this.#endsWithin('heads');
+      const heads = await readExactly(this.#fs, file, { path: this.path, position: headsStart, length: header.headsBytes });
+      assertHeads(this.path, header, heads, headsStart);
+      return { header, sections: [heads] };
     } finally {
       await this.#fs.close(file);
     }
@@ -209,5 +267,9 @@ class ShardAdapter implements Adapter<ShardContents> {
 
   async write({ header, sections }: ShardContents): Promise<void> {
     await replaceFile(this.#fs, this.#directory, this.#name, Buffer.concat([encodeHeader(header), ...sections]));
+  }
+
+  #endsWithin(part: string): StoreCorruptError {
+    return new StoreCorruptError(this.path, this.size, `the file ends within its ${part}`);
   }
 }

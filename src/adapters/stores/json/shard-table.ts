@@ -6,12 +6,13 @@
 //   T5. The number of shards does not change while a checkpoint runs: what it writes are the shards it began with.
 
 import { RouseError } from '../../../runtime/errors.js';
+import type { Head } from '../../../runtime/head.js';
 import { limits } from '../../../runtime/limits.js';
 import type { Change } from '../../../runtime/ports.js';
 import { StoreCorruptError } from '../../../runtime/store-errors.js';
 import { messageOf } from './durable-file.js';
 import type { FileCache } from './file-cache.js';
-import type { RowCodec } from './row-codec.js';
+import { foldTexts, type RowCodec } from './row-codec.js';
 import { type Row, type RowSnapshot, Shard } from './shard.js';
 import type { RowPlace, ShardFile } from './shard-file.js';
 
@@ -91,11 +92,19 @@ export class ShardTable<R> {
     this.#size += shard.rows.size - before;
   }
 
+  has(key: string): boolean {
+    return this.shardOf(key).rows.has(key);
+  }
+
+  *keys(): Generator<string> {
+    for (const shard of this.#shards) yield* shard.rows.keys();
+  }
+
   /** The committed record, folded anew for each reader. */
   read(key: string): R | undefined {
     const shard = this.shardOf(key);
     const row = shard.rows.get(key);
-    return row && this.#fold(shard, row, () => this.codec.fold(key, this.#deltasOf(shard, key, row)));
+    return row && this.#fold(shard, key, row);
   }
 
   *records(): Generator<R> {
@@ -107,21 +116,26 @@ export class ShardTable<R> {
     }
   }
 
-  /** The heads of all records. Reads no bodies. */
-  *heads(): Generator<R> {
+  /** Tells the heads of rows that the log has not changed since, and the records of the others: of all, once heads are released. */
+  visitHeads(visit: (key: string, head: Head) => void, visitChanged: (key: string, record: R) => void): void {
     for (const shard of this.#shards) {
-      for (const [key, head] of this.#headsOnDisk(shard)) {
+      // A file may also hold rows that were removed, or that a split gave to another shard.
+      const hasHeads = shard.file?.hasHeads === true;
+      shard.file?.visitHeads((key, offset, head) => {
         const row = shard.rows.get(key);
-        if (row === undefined) continue;
-        const record = this.#fold(shard, row, () => this.codec.foldHead(key, [head, ...(row.tail ?? [])]));
-        if (record !== undefined) yield record;
-      }
+        if (row !== undefined && row.tail === null && row.offset === offset) visit(key, head);
+      });
       for (const [key, row] of shard.rows) {
-        if (row.length > 0) continue;
-        const record = this.#fold(shard, row, () => this.codec.foldHead(key, row.tail ?? []));
-        if (record !== undefined) yield record;
+        if (row.tail === null && hasHeads) continue;
+        const record = this.#fold(shard, key, row);
+        if (record !== undefined) visitChanged(key, record);
       }
     }
+  }
+
+  /** The heads are needed no more. */
+  releaseHeads(): void {
+    for (const shard of this.#shards) shard.file?.releaseHeads();
   }
 
   /** Adds a shard, and gives it the rows that now belong there. */
@@ -140,30 +154,17 @@ export class ShardTable<R> {
     }
   }
 
-  /** A file may also hold rows that were removed, or that a split gave to another shard. */
-  *#headsOnDisk(shard: Shard): Generator<[string, string]> {
-    if (shard.file === null) return;
-    for (const { key, offset, head } of shard.file.readHeads(this.#cache)) {
-      const row = shard.rows.get(key);
-      if (row !== undefined && row.length > 0 && row.offset === offset) yield [key, head];
-    }
-  }
-
-  *#deltasOf(shard: Shard, key: string, row: Row): Generator<string> {
-    if (shard.file !== null && row.length > 0) yield shard.file.readBody(this.#cache, key, row);
-    if (row.tail !== null) yield* row.tail;
-  }
-
   /** What has the right checksum and still does not fold was written wrong. */
-  #fold(shard: Shard, row: Row, fold: () => R | undefined): R | undefined {
+  #fold(shard: Shard, key: string, row: Row): R | undefined {
     try {
-      return fold();
+      const body = shard.file !== null && row.length > 0 ? shard.file.readBody(this.#cache, key, row) : undefined;
+      return foldTexts(this.codec, key, body, row.tail ?? []);
     } catch (error) {
       if (error instanceof RouseError) throw error;
       throw new StoreCorruptError(
         row.length > 0 && shard.file !== null ? shard.file.path : this.#logPath,
         row.offset,
-        `a record cannot be read (${messageOf(error)})`,
+        `the record of ${this.codec.table} ${JSON.stringify(key)} cannot be read (${messageOf(error)})`,
       );
     }
   }

@@ -55,6 +55,12 @@ export class Tables {
     this.#appliedSeq = seq;
   }
 
+  /** Nobody asks for the heads any more. */
+  releaseHeads(): void {
+    this.instances.releaseHeads();
+    this.mailboxes.releaseHeads();
+  }
+
   /** While it is so, no shard is split. */
   freeze(frozen: boolean): void {
     this.instances.frozen = frozen;

@@ -1,0 +1,195 @@
+// Looks through one shard: its file, row by row, and what the log says of its rows since.
+
+import { type Head, toHead } from '../../../../runtime/head.js';
+import type { InstanceRecord } from '../../../../runtime/record.js';
+import { applyDelta, type InstanceDelta } from '../../../../runtime/record.js';
+import { StoreCorruptError, StoreFormatError } from '../../../../runtime/store-errors.js';
+import { messageOf } from '../durable-file.js';
+import type { ShardPlace } from '../shard-file.js';
+import { readDeltas, readRows, type ShardRow, type ShardRows } from '../shard-rows.js';
+import { hashKey, toShardIndex } from '../shard-table.js';
+import type { LogPlace } from './log-walk.js';
+import type { Pace } from './pace.js';
+import { type Findings, type StoreProblem, subjectOf } from './report.js';
+import type { TableRules } from './table-rules.js';
+
+/** A delta from the log, and where it stands there. */
+export interface TailDelta {
+  readonly seq: number;
+  readonly text: string;
+  readonly place: LogPlace;
+}
+
+export interface ShardInput {
+  readonly place: ShardPlace;
+  readonly path: string;
+  /** Null when there is none. */
+  readonly file: Buffer | null;
+  /** By key; they are taken out. */
+  readonly tails: Map<string, TailDelta[]>;
+  /** How many shards its table has; null when nobody knows. */
+  readonly shards: number | null;
+}
+
+export interface ShardCheckOptions {
+  readonly found: Findings;
+  readonly pace: Pace;
+}
+
+/** Resolves to the number of the last commit that the file holds, 0 without one. */
+export async function checkShard<R>(rules: TableRules<R>, input: ShardInput, options: ShardCheckOptions): Promise<number> {
+  const check = new ShardCheck(rules, input, options);
+  const upTo = input.file === null ? 0 : await check.checkFile(input.file);
+  await check.checkTails(upTo);
+  return upTo;
+}
+
+class ShardCheck<R> {
+  readonly #rules: TableRules<R>;
+  readonly #input: ShardInput;
+  readonly #options: ShardCheckOptions;
+
+  constructor(rules: TableRules<R>, input: ShardInput, options: ShardCheckOptions) {
+    this.#rules = rules;
+    this.#input = input;
+    this.#options = options;
+  }
+
+  async checkFile(file: Buffer): Promise<number> {
+    const shard = this.#readRows(file);
+    if (shard === undefined) {
+      // Which rows it had nobody knows: what the log says of them has nothing to go on from.
+      this.#input.tails.clear();
+      this.#rules.miss();
+      return 0;
+    }
+    this.#checkIndex(shard, file.byteLength);
+    const keys = new Set<string>();
+    for (const row of shard.rows) {
+      if (keys.has(row.key)) this.#report(row.offset, 'a row is there twice', row.key);
+      keys.add(row.key);
+      this.#checkRow(shard, row);
+      await this.#options.pace.step(row.body.byteLength);
+    }
+    return shard.upTo;
+  }
+
+  /** Rows that are in the log only. */
+  async checkTails(upTo: number): Promise<void> {
+    for (const [key, tail] of this.#input.tails) {
+      this.#checkTail(
+        key,
+        undefined,
+        tail.filter(({ seq }) => seq > upTo),
+      );
+      await this.#options.pace.step(tail.length);
+    }
+  }
+
+  #readRows(file: Buffer): ShardRows | undefined {
+    try {
+      return readRows(this.#input.path, file);
+    } catch (error) {
+      if (error instanceof StoreCorruptError) this.#report(error.offset, error.reason);
+      // What meta.json names is of its format: this is more likely damage.
+      else if (error instanceof StoreFormatError) this.#report(0, 'it does not begin as a shard of this format does');
+      else throw error;
+      return undefined;
+    }
+  }
+
+  #checkIndex({ table, shard, generation, headsStart, hasRightHeads, end }: ShardRows, size: number): void {
+    const { place } = this.#input;
+    if (table !== place.table || shard !== place.shard || generation !== place.generation)
+      this.#report(0, 'it is another shard than its name says');
+    if (!hasRightHeads) this.#report(headsStart, 'the checksum of its heads is wrong');
+    if (size !== end) this.#report(Math.min(size, end), 'it does not end where its index says');
+  }
+
+  #checkRow(shard: ShardRows, row: ShardRow): void {
+    const { key, offset } = row;
+    const { shards, place, tails } = this.#input;
+    const tail = tails.get(key)?.filter(({ seq }) => seq > shard.upTo) ?? [];
+    tails.delete(key);
+    if (shards !== null && toShardIndex(hashKey(key), shards) !== place.shard)
+      this.#report(offset, 'it is in a shard where nobody looks for it', key);
+    let record: R | undefined;
+    try {
+      record = this.#foldRow(shard, row);
+    } catch (error) {
+      this.#report(offset, messageOf(error), key);
+      this.#rules.miss(key);
+      return;
+    }
+    const faults = record === undefined ? [] : [...this.#rules.faults(record)];
+    for (const what of faults) this.#report(offset, what, key);
+    if (shard.hasRightHeads && record !== undefined && row.head !== null && !isHeadOf(shard, row, record as InstanceRecord))
+      this.#report(offset, 'its head says something else than its body', key);
+    if (tail.length > 0) this.#checkTail(key, record, tail);
+    else if (record !== undefined) this.#take(record, faults.length > 0 ? null : { path: this.#input.path, offset }, key);
+  }
+
+  /** @throws what is wrong with its body, in words */
+  #foldRow(shard: ShardRows, row: ShardRow): R | undefined {
+    const { codec } = this.#rules;
+    const deltas = readDeltas(shard, row);
+    if (deltas === undefined) throw new Error('the checksum of a record is wrong');
+    if (deltas.length !== row.deltas) throw new Error('a record has another number of deltas than its index says');
+    let record: R | undefined;
+    try {
+      for (const delta of deltas) record = codec.apply(row.key, record, delta);
+    } catch (error) {
+      throw new Error(`a record cannot be read (${messageOf(error)})`);
+    }
+    return record;
+  }
+
+  #checkTail(key: string, base: R | undefined, tail: readonly TailDelta[]): void {
+    let record = base;
+    let place: LogPlace | undefined;
+    for (const delta of tail) {
+      place = delta.place;
+      try {
+        record = this.#rules.codec.apply(key, record, JSON.parse(delta.text) as object);
+      } catch (error) {
+        this.#reportAt(place, `a change of a record cannot be applied (${messageOf(error)})`, key);
+        this.#rules.miss(key);
+        return;
+      }
+    }
+    if (record === undefined || place === undefined) return;
+    for (const what of this.#rules.faults(record)) this.#reportAt(place, what, key);
+    this.#take(record, place, key);
+  }
+
+  #take(record: R, place: LogPlace | null, key: string): void {
+    if (place !== null) for (const what of this.#rules.faultsAmongOthers(record)) this.#reportAt(place, what, key);
+    this.#rules.count(record);
+  }
+
+  #report(offset: number, what: string, key?: string): void {
+    this.#reportAt({ path: this.#input.path, offset }, what, key);
+  }
+
+  #reportAt({ path, offset }: LogPlace, what: string, key?: string): void {
+    const subject: Partial<StoreProblem> = key === undefined ? {} : subjectOf(this.#rules.codec.table, key);
+    this.#options.found.add({ file: path, offset, what, ...subject });
+  }
+}
+
+/** Whether a head, which is all that is read of a sleeping instance, says what its record does. */
+function isHeadOf(shard: ShardRows, { key, head }: ShardRow, record: InstanceRecord): boolean {
+  try {
+    const json: unknown = JSON.parse(head?.toString('utf8') ?? '');
+    const told = shard.format === 1 ? headOfFormat1(key, json as InstanceDelta) : (json as Head);
+    return JSON.stringify(told) === JSON.stringify(toHead(record));
+  } catch {
+    return false;
+  }
+}
+
+/** Then it was a record without journal and values. */
+function headOfFormat1(key: string, delta: InstanceDelta): Head | undefined {
+  const record = applyDelta(key, undefined, delta);
+  return record && toHead(record);
+}
