@@ -95,7 +95,7 @@ class TestWorld {
   async open(workflows: RuntimeOptions['workflows']): Promise<TestRuntime> {
     const checked = checkOptions({ ...this.#options, workflows });
     const store = await this.#store.open({ logger: this.#logger });
-    const core = RuntimeCore.start({
+    const core = await RuntimeCore.start({
       ...checked,
       store,
       logger: this.#logger,

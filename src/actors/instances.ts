@@ -305,7 +305,9 @@ export class Instances {
   passivate(now: number): void {
     const { options } = this.#world;
     for (let first = this.#sleepers.first; first !== undefined; first = this.#sleepers.first) {
-      if (this.#residents <= options.maxResident && first.since + options.passivateAfterMs > now) return;
+      // One that has slept since later than now: the clock was set back.
+      const isFresh = first.since <= now && first.since + options.passivateAfterMs > now;
+      if (isFresh && this.#residents <= options.maxResident) return;
       this.leave(first.slot);
     }
   }

@@ -2,13 +2,12 @@
 // and when they are due comes into memory, and whoever has something to do is woken by it.
 
 import { DEAD_LETTERS, parseAddress } from '../runtime/addresses.js';
-import type { Deadline } from '../runtime/deadlines.js';
 import { type Head, LOOK_AT, type Wait, waitKinds } from '../runtime/head.js';
 import { requestKey } from '../runtime/record.js';
 import type { Finished } from './retention.js';
 import { hasStepInFlight, type Slot } from './slot.js';
 import type { Supervisor } from './supervisor.js';
-import type { Due, World } from './world.js';
+import type { World } from './world.js';
 
 export function recover(supervisor: Supervisor): void {
   const { world, consequences } = supervisor;
@@ -56,9 +55,8 @@ function park(world: World, id: string, [seq, task, pos, dueAt, kind, what]: Wai
   const key = requestKey(task, pos);
   world.sawSeq(seq);
   if (dueAt !== 0) {
-    const due: Due = { kind: kind === waitKinds.attempt ? 'retry' : 'request', owner: id, key };
-    const deadline: Deadline<Due> = world.deadlines.add({ dueAt, seq, task, pos }, due);
-    world.slots.keepDeadline(id, deadline);
+    const due = { kind: kind === waitKinds.attempt ? 'retry' : 'request', owner: id, key } as const;
+    world.slots.keepDeadline(id, world.addDue({ dueAt, seq, task, pos }, due));
   }
   if (kind === waitKinds.event) {
     for (const [source, address] of (what as readonly string[]).entries())

@@ -77,7 +77,7 @@ export class Requests {
     else if (dueAt !== null) {
       const kind = isStep(request) ? 'retry' : 'request';
       const at = { dueAt, seq: request.seq, task: request.task, pos: request.pos };
-      entry.deadline = this.#world.deadlines.add(at, { kind, owner: slot, key });
+      entry.deadline = this.#world.addDue(at, { kind, owner: slot, key });
     }
     if (request.token !== null) this.#world.tokens.set(request.token, { owner: slot, key });
     if (request.kind === 'child' && request.key !== null) this.#waitForChild(slot, key, request.key);
@@ -87,7 +87,7 @@ export class Requests {
     const { request } = entry;
     for (const receiver of entry.receivers ?? []) this.#world.mailboxes.unpark(receiver);
     entry.receivers = null;
-    if (entry.deadline !== null) this.#world.deadlines.cancel(entry.deadline);
+    if (entry.deadline !== null) this.#world.cancelDue(entry.deadline);
     entry.deadline = null;
     if (request.token !== null) this.#world.tokens.delete(request.token);
     if (request.kind === 'child' && request.key !== null) this.#forgetChild(slot, requestKey(request.task, request.pos), request.key);

@@ -52,11 +52,16 @@ export class RuntimeCore implements Runtime {
     });
   }
 
-  /** Recovers what the opened store has, and runs it. */
-  static start(options: WorldOptions): RuntimeCore {
+  /** Recovers what the opened store has, and runs it; a store that cannot be recovered is given back. */
+  static async start(options: WorldOptions): Promise<RuntimeCore> {
     const runtime = new RuntimeCore(options);
-    runtime.#supervisor.recover();
-    return runtime;
+    try {
+      runtime.#supervisor.recover();
+      return runtime;
+    } catch (error) {
+      await options.store.crash();
+      throw error;
+    }
   }
 
   async start<Raw, O>(workflow: Workflow<Raw, O>, ...args: InputArgs<NoInfer<Raw>>): Promise<Instance<O>> {
@@ -186,7 +191,7 @@ export class RuntimeCore implements Runtime {
       parkedAddresses: world.mailboxes.parkedAddresses,
       bufferedEvents: world.mailboxes.buffered,
       deadLetters: world.mailboxes.count(DEAD_LETTERS),
-      deadlines: world.deadlines.size,
+      deadlines: world.deadlines.size + world.pauses.size,
       ...world.committer.figures,
       store: world.store.figures(),
     };

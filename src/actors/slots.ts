@@ -13,6 +13,7 @@ import { type ErrorData, encodeError } from '../runtime/error-data.js';
 import { InstanceNotFoundError } from '../runtime/instance-errors.js';
 import { limits } from '../runtime/limits.js';
 import { type InstanceRecord, requestKey } from '../runtime/record.js';
+import { StoreCorruptError } from '../runtime/store-errors.js';
 import { Slot } from './slot.js';
 import type { Due, World } from './world.js';
 
@@ -178,11 +179,14 @@ export class Slots {
     const text = encodeError(cause);
     slot.isUnread = true;
     slot.stuck = decode(text) as ErrorData;
-    this.#world.inCommit(() => {
-      this.#world.commit.change('instance', id, `{"t":${this.#world.now},"s":${text}}`);
-      this.#world.commit.touchSlot(slot);
-    });
-    for (const deadline of this.#takeDeadlines(id)) this.#world.deadlines.cancel(deadline);
+    // What is damaged stays as it is found: nothing can be added to it.
+    if (!(cause instanceof StoreCorruptError)) {
+      this.#world.inCommit(() => {
+        this.#world.commit.change('instance', id, `{"t":${this.#world.now},"s":${text}}`);
+        this.#world.commit.touchSlot(slot);
+      });
+    }
+    for (const deadline of this.#takeDeadlines(id)) this.#world.cancelDue(deadline);
     this.#world.logger.log('error', `The record of instance "${id}" cannot be read: it is stuck.`, {
       instanceId: id,
       error: cause,

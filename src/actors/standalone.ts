@@ -368,6 +368,7 @@ function toClock(system: SystemClock, realNow: () => number): Timers {
   const now = (): number => system.now?.() ?? realNow();
   return {
     now,
+    elapsed: now,
     setTimer(at, fire) {
       let id: unknown;
       const arm = (): void => {

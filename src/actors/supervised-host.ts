@@ -101,7 +101,7 @@ export class SupervisedHost implements InstanceHost {
   /** In the same commit: a crash right after it must not leave the child running. */
   cancelChild(instanceId: string): void {
     const child = this.#world.slots.get(instanceId);
-    if (child === undefined || !child.isActive) return;
+    if (child === undefined || !child.isActive || child.isCancelled) return;
     this.#instances.noteCancel(child, 'its caller waits no more');
   }
 

@@ -6,7 +6,7 @@ import { type ActorLogic, type ActorScope, createActor, type EventObject, type S
 import { RuntimeStoppedError } from '../runtime/instance-errors.js';
 import type { Timer } from '../runtime/ports.js';
 import type { Request } from '../runtime/record.js';
-import { StoreFailedError } from '../runtime/store-errors.js';
+import { StoreCorruptError, StoreFailedError } from '../runtime/store-errors.js';
 import type { AttemptEvent, Caller, PendingCommit } from './commit.js';
 import { Committer, isFatal } from './committer.js';
 import { Consequences } from './consequences.js';
@@ -46,6 +46,9 @@ export class Supervisor {
   readonly #scope: Scope;
   #timer: Timer | null = null;
   #timerAt = Infinity;
+  /** For the pause before a step's next attempt that is over first. */
+  #attemptTimer: Timer | null = null;
+  #attemptAt = Infinity;
   /** After a failed write: nothing that would write but what callers ask is tried until it is over. */
   #pause: Timer | null = null;
   #pauseMs = PAUSE_FIRST_MS;
@@ -82,7 +85,7 @@ export class Supervisor {
   /** Takes over what the store has: accepted events first, then overdue deadlines, then steps. */
   recover(): void {
     this.send({ type: 'rouse.recover' });
-    if (this.failure !== null) throw this.failure;
+    if (this.failure !== null) throw this.failure.cause instanceof StoreCorruptError ? this.failure.cause : this.failure;
   }
 
   /** Calls back once, after the next message; for the test kit. */
@@ -171,6 +174,7 @@ export class Supervisor {
     this.world.rejectUnfollowed(this.failure ?? new RuntimeStoppedError());
     this.#timer?.cancel();
     this.#timer = null;
+    this.#attemptTimer?.cancel();
     this.#pause?.cancel();
     this.world.runner.abortAll('the runtime stops');
     this.instances.stopAll();
@@ -282,10 +286,11 @@ export class Supervisor {
   }
 
   #fireDeadlines(budget: number, now: number): void {
-    const { deadlines } = this.world;
+    const { deadlines, pauses } = this.world;
+    const elapsed = this.world.options.clock.elapsed();
     if (this.#pause === null) for (const due of this.#held.splice(0)) this.#fire(due);
     for (let left = budget; left > 0; left--) {
-      const due = deadlines.takeDue(now);
+      const due = pauses.takeDue(elapsed) ?? deadlines.takeDue(now);
       if (due === undefined) return;
       if (this.#pause === null || ('owner' in due && this.#mayGoOn([due]))) this.#fire(due);
       else this.#held.push(due);
@@ -335,6 +340,7 @@ export class Supervisor {
 
   #setTimer(now: number): void {
     const { world } = this;
+    this.#setAttemptTimer();
     const isPaused = this.#pause !== null;
     const waits = world.meetings.length > 0 || world.endedChildren.length > 0 || this.#redo.length > 0 || this.#resume.size > 0;
     const hasLeft = world.unwritten.size > 0 || (waits && !isPaused);
@@ -348,6 +354,20 @@ export class Supervisor {
     this.#timerAt = at;
     if (at === Infinity) return;
     this.#timer = world.options.clock.setTimer(at, () => this.send({ type: 'rouse.tick' }));
+  }
+
+  #setAttemptTimer(): void {
+    const { clock } = this.world.options;
+    const at = this.world.pauses.nextDueAt() ?? Infinity;
+    if (at === this.#attemptAt) return;
+    this.#attemptTimer?.cancel();
+    this.#attemptTimer = null;
+    this.#attemptAt = at;
+    if (at === Infinity) return;
+    this.#attemptTimer = clock.setDelay(Math.max(0, at - clock.elapsed()), () => {
+      this.#attemptAt = Infinity;
+      this.send({ type: 'rouse.tick' });
+    });
   }
 }
 

@@ -5,7 +5,7 @@
 //   W2. Memory is ahead of the disk by the commits on their way, and by nothing else.
 
 import type { InspectionEvent, Observer } from 'xstate';
-import { DeadlineHeap } from '../runtime/deadlines.js';
+import { type Deadline, DeadlineHeap, type DeadlineKey } from '../runtime/deadlines.js';
 import type { EventDefinition, WorkflowDefinition } from '../runtime/definitions.js';
 import { UnknownWorkflowError } from '../runtime/errors.js';
 import { Fifo } from '../runtime/fifo.js';
@@ -59,6 +59,8 @@ export class World {
   readonly retention: Retention;
   readonly mailboxes = new MailboxMap<Sleeper>();
   readonly deadlines = new DeadlineHeap<Due>();
+  /** Pauses before a step's next attempt, by the time that has passed: setting the clock does not touch them. */
+  readonly pauses = new DeadlineHeap<Due>();
   readonly tokens = new Map<string, RequestRef>();
   readonly childWaits = new Map<string, RequestRef[]>();
   readonly runner: StepRunner;
@@ -154,6 +156,18 @@ export class World {
       this.committer.add(commit);
     } else if (commit.hasConsequences) this.unwritten.add(commit);
     else if (commit.isUntouched) this.#spare = commit;
+  }
+
+  /** Notes when a request is due: a pause, or a deadline. */
+  addDue(key: DeadlineKey, due: RequestDue): Deadline<Due> {
+    if (due.kind === 'request') return this.deadlines.add(key, due);
+    const { clock } = this.options;
+    return this.pauses.add({ ...key, dueAt: clock.elapsed() + key.dueAt - clock.now() }, due);
+  }
+
+  cancelDue(deadline: Deadline<Due>): void {
+    if (deadline.what.kind === 'retry') this.pauses.cancel(deadline);
+    else this.deadlines.cancel(deadline);
   }
 
   /** Of ephemeral instances, what was to follow and never will. */

@@ -8,6 +8,8 @@ import type { InstanceRecord } from './record.js';
 /** Time. */
 export interface Timers {
   now(): number;
+  /** Milliseconds that have passed since some moment, whatever the clock is set to meanwhile. */
+  elapsed(): number;
   /** Fires once at or after an absolute time, however far away, never before. */
   setTimer(at: number, fire: () => void): Timer;
   /** Fires once after so many milliseconds, whatever the clock is set to meanwhile. */

@@ -17,15 +17,19 @@ export const storeReadingFloor: Role<{ readonly directory: string }, Figures, nu
   name: 'store-reading-floor',
   async open({ directory }) {
     const chunk = Buffer.alloc(chunkBytes);
-    let checksum = 0;
+    let [bytes, checksum] = [0, 0];
     const { wallMs, cpuUs } = await measure(async () => {
       for (const path of filesBelow(directory)) {
         const file = openSync(path, 'r');
-        for (let count = readSync(file, chunk); count > 0; count = readSync(file, chunk)) checksum ^= crc32(chunk.subarray(0, count));
+        for (let count = readSync(file, chunk); count > 0; count = readSync(file, chunk)) {
+          checksum = crc32(chunk.subarray(0, count), checksum);
+          bytes += count;
+        }
         closeSync(file);
       }
     });
-    return { opening: { readMs: wallMs, readCpuMs: cpuUs / 1_000, checksum }, turn: async () => null, end: async () => {} };
+    const figures = { readMs: wallMs, readCpuMs: cpuUs / 1_000, readMb: bytes / 1_048_576 };
+    return { opening: figures, turn: async () => null, end: async () => {} };
   },
 };
 

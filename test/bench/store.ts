@@ -122,7 +122,9 @@ function toParkedRows(instances: number, runtime: Figures, floor: Figures, pairs
 
 function toWokenRows(instances: number, runtime: Figures, floor: Figures, pairs: Pairs): Row[] {
   const toWhat = (what: string): string => `${toCount(instances)}: ${what}`;
-  const toTimes = (p50: string, p99: string): string => `${show(runtime, p50, 1)} ms, ${show(runtime, p99, 1)} ms`;
+  // A loop that cannot keep the pace is never without a checkpoint.
+  const toTimes = (p50: string, p99: string): string =>
+    Number.isNaN(of(runtime, p50)) ? 'never' : `${show(runtime, p50, 1)} ms, ${show(runtime, p99, 1)} ms`;
   const toSpeed = (what: string, name: string): Row => ({
     what: toWhat(`wakes by key, ${toCount(atOnce)} at once, ${what}`),
     runtime: `${show(runtime, `${name}PerSecond`)}/s (${show(runtime, `${name}P50Ms`)} and ${show(runtime, `${name}P99Ms`)} ms)`,

@@ -6,6 +6,7 @@ import { type Delivery, type Instance, RouseError, WorkflowFailedError } from '.
 import { directAddress, keyedAddress } from '../../src/runtime/addresses.js';
 import { revive } from '../../src/runtime/codec.js';
 import { Broken } from './broken.js';
+import { toEventId } from './event-account.js';
 import type { Call } from './ledger.js';
 import { events, type Input } from './programs.js';
 import type { Deed } from './scenario.js';
@@ -46,18 +47,18 @@ export class Asking {
     });
   }
 
-  send({ to, event, label, id }: DeedOf<'send'>): void {
+  send({ to, event, label, hasId }: DeedOf<'send'>): void {
     const address = directAddress(event, to);
-    const run = (core: RuntimeCore) => core.send(to, events[event], { label }, { id });
+    const run = (core: RuntimeCore) => core.send(to, events[event], { label }, hasId === true ? { id: toEventId(label) } : {});
     const call = this.#ask(`send ${label} to ${to}`, { run, codes: ['INSTANCE_NOT_FOUND', 'INSTANCE_ENDED'] }, (delivery) =>
       this.#accepted(label, address, delivery),
     );
     this.#world.ledger.send(label, address, call);
   }
 
-  publish({ key, event, label, id }: DeedOf<'publish'>): void {
+  publish({ key, event, label, hasId }: DeedOf<'publish'>): void {
     const address = keyedAddress(event, key);
-    const run = (core: RuntimeCore) => core.publish(events[event], key, { label }, { id });
+    const run = (core: RuntimeCore) => core.publish(events[event], key, { label }, hasId === true ? { id: toEventId(label) } : {});
     const call = this.#ask(`publish ${label} under ${key}`, { run, codes: [] }, (delivery) => this.#accepted(label, address, delivery));
     this.#world.ledger.send(label, address, call);
   }
@@ -69,7 +70,7 @@ export class Asking {
     const isEphemeral = callback.label.includes('@');
     const run = (core: RuntimeCore): Promise<void> =>
       kind === 'complete' ? core.complete(callback.token, { label }) : core.reject(callback.token, new Error(label));
-    const codes = ['TOKEN_USED', 'INSTANCE_STUCK', ...(isEphemeral || this.#isForgotten(callback.token) ? ['TOKEN_UNKNOWN'] : [])];
+    const codes = ['TOKEN_USED', 'INSTANCE_STUCK', ...(isEphemeral || callback.isForgotten ? ['TOKEN_UNKNOWN'] : [])];
     const call = this.#ask(`${kind} ${callback.label} with ${label}`, { run, codes }, () => {
       if (isEphemeral) return;
       if (!this.#world.history.answers.has(label))
@@ -167,10 +168,6 @@ export class Asking {
   #mayBeEphemeral(address: string): boolean {
     const target = address.slice(address.indexOf('\n') + 1);
     return address.startsWith('@') && !this.#world.history.records.has(target);
-  }
-
-  #isForgotten(token: string): boolean {
-    return !this.#world.history.records.has(decodeURIComponent(token.slice(token.indexOf('.') + 1)));
   }
 
   #ask<T>(

@@ -58,6 +58,14 @@ export class EventAccount {
     for (const [label, account] of this.#accounts) if (label.startsWith(`${instanceId}~`)) account.mayRepeat = true;
   }
 
+  /** An event's id is forgotten, a day after it was seen: the event may come again. */
+  forgetId(id: string, age: number): void {
+    const account = this.#accounts.get(labelOfId(id));
+    if (account === undefined) return;
+    if (age <= limits.seenIdsMs) throw new Broken('D2', `the id of event ${labelOfId(id)} was forgotten after ${age} ms`);
+    account.mayRepeat = true;
+  }
+
   move(movement: Movement): void {
     const moves = new Moves(movement);
     for (const consumption of movement.consumptions) this.#consume(consumption, moves);
@@ -91,7 +99,7 @@ export class EventAccount {
       return;
     }
     if (moves.takeDead(label)) return;
-    if (!(at - known.at > limits.seenIdsMs))
+    if (!known.mayRepeat && !(at - known.at > limits.seenIdsMs))
       throw new Broken('D2', `event ${label} was accepted again at ${describeAddress(address)}`);
     known.accepted += 1;
     known.mayRepeat = false;
@@ -180,6 +188,15 @@ class Moves {
 
 function toWaiting(mailbox: MailboxRecord | undefined): Waiting[] {
   return [...(mailbox?.events.values() ?? [])].map(({ seq, payload }) => ({ seq, label: labelOf(JSON.parse(String(payload))) }));
+}
+
+/** The ids of events name them. */
+export function toEventId(label: string): string {
+  return `id of ${label}`;
+}
+
+function labelOfId(id: string): string {
+  return id.slice(toEventId('').length);
 }
 
 export function labelOf(payload: unknown): string {

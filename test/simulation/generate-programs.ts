@@ -182,8 +182,8 @@ class Generator {
     return this.#dice.chance(0.7) ? 'note' : 'brief';
   }
 
-  #id(): { id?: string; twice?: boolean } {
-    return this.#dice.chance(0.4) ? { id: 'id', twice: this.#dice.chance(0.5) } : {};
+  #id(): { hasId?: boolean; twice?: boolean } {
+    return this.#dice.chance(0.4) ? { hasId: true, twice: this.#dice.chance(0.5) } : {};
   }
 
   /** Mostly short, of a few lengths, so that deadlines fall together. */

@@ -90,7 +90,7 @@ class Deeds {
     const again = this.#dice.chance(0.1) ? this.#repeatable[this.#dice.below(this.#repeatable.length)] : undefined;
     if (again !== undefined) return { ...again.deed, ...this.#when() };
     const deed = this.#new(this.#kind());
-    if ((deed.do === 'send' || deed.do === 'publish') && deed.id !== undefined) this.#repeatable.push({ deed });
+    if ((deed.do === 'send' || deed.do === 'publish') && deed.hasId === true) this.#repeatable.push({ deed });
     return deed;
   }
 
@@ -150,9 +150,9 @@ class Deeds {
     return { do: 'start', id, ...started, ...when };
   }
 
-  #labelled(): { label: string; id?: string } {
+  #labelled(): { label: string; hasId?: boolean } {
     const label = this.#label('event');
-    return this.#dice.chance(0.5) ? { label, id: `id of ${label}` } : { label };
+    return this.#dice.chance(0.5) ? { label, hasId: true } : { label };
   }
 
   #label(what: string): string {

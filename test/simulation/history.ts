@@ -56,6 +56,8 @@ export class History {
     const isOver = (id: string): boolean => (this.records.get(id)?.status ?? 'gone') !== 'active';
     this.events.move({ changes, consumptions, mailboxes: this.mailboxes, isOver });
     for (const { address, delta } of changes) {
+      const { seen } = this.mailboxes.get(address) ?? {};
+      for (const id of (delta.f ?? []) as string[]) this.events.forgetId(id, this.latest - (seen?.get(id) ?? Infinity));
       const record = applyMailboxDelta(address, this.mailboxes.get(address), delta);
       if (record === undefined) this.mailboxes.delete(address);
       else this.mailboxes.set(address, record);

@@ -28,6 +28,8 @@ export interface Sent {
 export interface Submitted {
   readonly label: string;
   readonly token: string;
+  /** Its instance is. */
+  isForgotten: boolean;
   readonly answers: { readonly payload: string; readonly call: Call }[];
 }
 
@@ -71,8 +73,8 @@ export class Ledger {
   }
 
   submit(label: string, token: string): void {
-    const known = this.callbacks.find((callback) => callback.label === label);
-    if (known === undefined) this.callbacks.push({ label, token, answers: [] });
+    const known = this.callbacks.find((callback) => callback.label === label && !callback.isForgotten);
+    if (known === undefined) this.callbacks.push({ label, token, isForgotten: false, answers: [] });
     else if (known.token !== token) throw new Broken('D4', `callback ${label} was submitted with two tokens`);
   }
 
@@ -93,6 +95,7 @@ export class Ledger {
 
   /** An instance is forgotten: the next one of that id is another. */
   forget(instanceId: string): void {
+    for (const callback of this.callbacks) if (callback.label.startsWith(`${instanceId}~`)) callback.isForgotten = true;
     for (const [key, { label }] of this.steps) {
       if (!key.startsWith(`${instanceId}/`)) continue;
       this.steps.delete(key);

@@ -36,6 +36,8 @@ export class Life {
   /** Null while it recovers. */
   core: RuntimeCore | null = null;
   isStopping = false;
+  /** Its clock was set: pauses between attempts go by the time that passes, and not by the clock. */
+  wasSet = false;
   recovery: Recovery | null = null;
   /** Interruptions that each step in flight at the opening must have when it next runs. */
   readonly interrupted = new Map<string, number>();
@@ -59,7 +61,7 @@ export class Life {
     const store = await new WitnessStore(inner, witness).open({ logger });
     this.recovery = store.recovery;
     this.#expectInterruptions(store.recovery);
-    this.core = RuntimeCore.start({ ...checked, store, logger, clock: this.clock, ids, strict: true });
+    this.core = await RuntimeCore.start({ ...checked, store, logger, clock: this.clock, ids, strict: true });
   }
 
   /** After a crash each step in flight is interrupted once more; after a stop in order none is. */

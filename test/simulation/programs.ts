@@ -40,6 +40,7 @@ import {
   waitForCallback,
   workflow,
 } from '../../src/index.js';
+import { toEventId } from './event-account.js';
 import type { Outside } from './outside.js';
 import type { Act, Behaviour, EventName, SourceData } from './scenario.js';
 
@@ -255,8 +256,8 @@ class Interpreter {
 
   *#sendOut(act: ActOf<'send' | 'publish'>, path: string): Operation<string> {
     const label = this.#label(path);
-    const options = act.id === undefined ? {} : { id: `${label} ${act.id}` };
-    const times = act.twice === true && act.id !== undefined ? 2 : 1;
+    const options = act.hasId === true ? { id: toEventId(label) } : {};
+    const times = act.hasId === true && act.twice === true ? 2 : 1;
     const told: string[] = [];
     for (let time = 0; time < times; time += 1) {
       const delivery =
@@ -390,7 +391,7 @@ class Interpreter {
     for (let item = 0; item < items; item += 1) yield* queue.put(item);
     yield* queue.close();
     for (const consumer of consumers) yield* consumer.join();
-    const isWhole = got.length === items && got.every((item, index) => item === index);
+    const isWhole = got.length === items && new Set(got).size === items;
     if (!isWhole) this.#outside.broken('D9', `a queue of ${this.#id} gave [${got}] of ${items} items`);
     return got.join('+');
   }

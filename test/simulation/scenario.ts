@@ -29,8 +29,8 @@ export type Act = { readonly caught?: boolean } & (
   | { readonly do: 'receiveAny'; readonly from: readonly SourceData[]; readonly timeoutMs: number }
   | { readonly do: 'sleep' | 'sleepUntil'; readonly ms: number }
   | { readonly do: 'callback'; readonly how: Behaviour; readonly timeoutMs?: number }
-  | { readonly do: 'send'; readonly to: string; readonly event: EventName; readonly id?: string; readonly twice?: boolean }
-  | { readonly do: 'publish'; readonly key: string; readonly event: EventName; readonly id?: string; readonly twice?: boolean }
+  | { readonly do: 'send'; readonly to: string; readonly event: EventName; readonly hasId?: boolean; readonly twice?: boolean }
+  | { readonly do: 'publish'; readonly key: string; readonly event: EventName; readonly hasId?: boolean; readonly twice?: boolean }
   | { readonly do: 'values' | 'throw' }
   | { readonly do: 'compensate'; readonly acts: readonly Act[] }
   | { readonly do: 'call'; readonly program: number; readonly isEphemeral: boolean }
@@ -83,8 +83,8 @@ export type Deed = { readonly turns: number | 'rest'; readonly seed: number } & 
       readonly isEphemeral: boolean;
       readonly again?: 'same' | 'other';
     }
-  | { readonly do: 'send'; readonly to: string; readonly event: EventName; readonly label: string; readonly id?: string }
-  | { readonly do: 'publish'; readonly key: string; readonly event: EventName; readonly label: string; readonly id?: string }
+  | { readonly do: 'send'; readonly to: string; readonly event: EventName; readonly label: string; readonly hasId?: boolean }
+  | { readonly do: 'publish'; readonly key: string; readonly event: EventName; readonly label: string; readonly hasId?: boolean }
   | { readonly do: 'complete' | 'reject'; readonly which: number; readonly label: string }
   | { readonly do: 'cancel' | 'terminate' | 'retry' | 'break' | 'mend'; readonly to: string }
   | { readonly do: 'redeliver' | 'look' | 'mendDisk' }

@@ -133,11 +133,9 @@ class Play {
     }
   }
 
-  /** After a failed write the runtime pauses: only later everyone must be at work again. */
   async #rest(dice: Dice, { isLater }: { isLater: boolean }): Promise<void> {
     await this.#world.rest(dice);
-    const strict = isLater || this.#world.current.disk.failed.size === 0;
-    if (!this.#world.hasFailed) assertCalm(this.#world, this.#asking, { strict });
+    if (!this.#world.hasFailed) assertCalm(this.#world, this.#asking, { isLater });
   }
 
   /** The runtime has stopped by itself: only a disk may make it do so. */

@@ -193,6 +193,7 @@ export class World implements Outside {
   }
 
   setClock(by: number): void {
+    this.#life.wasSet = true;
     this.#life.clock.setTo(this.now + by);
     this.#noteTime();
   }

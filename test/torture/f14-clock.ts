@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTheVirtualClock } from './clock/jumps.js';
 import { liveWithAClockThatJumps } from './clock/lives.js';
+import { rememberForATime } from './clock/remembering.js';
 import type { Fault, FaultOptions, FaultOutcome } from './fault.js';
 
 export const clock: Fault = {
@@ -17,7 +18,7 @@ export const clock: Fault = {
 async function run(options: FaultOptions): Promise<FaultOutcome> {
   const folder = await mkdtemp(join(tmpdir(), 'rouse-f14-'));
   try {
-    const virtual = await setTheVirtualClock(options);
+    const virtual = [...(await rememberForATime(options.seed)), ...(await setTheVirtualClock(options))];
     return { figures: [...(await liveWithAClockThatJumps(folder, options)), ...virtual] };
   } finally {
     await rm(folder, { recursive: true, force: true });

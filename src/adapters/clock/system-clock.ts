@@ -13,6 +13,7 @@ const DELAY_MAX_MS = 2 ** 31 - 1;
 export function systemClock(): Clock {
   return {
     now,
+    elapsed: () => performance.now(),
     setTimer(at, fire) {
       let timer: NodeJS.Timeout;
       const arm = (): void => {

@@ -19,6 +19,8 @@ export class VirtualClock implements Clock {
 
   readonly now = (): number => this.#now;
 
+  readonly elapsed = (): number => this.#passed;
+
   setTimer(at: number, fire: () => void): Timer {
     const timer = this.#timers.add({ dueAt: at, seq: this.#seq++, task: 0, pos: 0 }, fire);
     return { cancel: () => this.#timers.cancel(timer) };

@@ -10,7 +10,7 @@ import type { FaultOptions } from '../fault.js';
 import type { Found } from './clock-child.js';
 import { judgeWakes, readWakes } from './wakes.js';
 
-const plans = { short: { sleepers: 200, waits: 'no' }, long: { sleepers: 20_000, waits: 'waits' } };
+const plans = { short: { sleepers: 200, waits: 'no' }, long: { sleepers: 5_000, waits: 'waits' } };
 
 export async function liveWithAClockThatJumps(folder: string, { scale, progress }: FaultOptions): Promise<string[]> {
   const room = join(folder, 'program');

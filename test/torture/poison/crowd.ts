@@ -85,9 +85,11 @@ class Crowd {
 
   async fill(world: TestRuntime): Promise<void> {
     this.#progress('filling');
-    const starts = Array.from({ length: this.#plan.others }, (_, n) => world.start(adding, undefined, { id: `other ${n}` }));
+    const starts: Promise<unknown>[] = Array.from({ length: this.#plan.others }, (_, n) =>
+      world.start(adding, undefined, { id: `other ${n}` }),
+    );
     for (const kind of [...kinds, ...this.#plan.endless]) {
-      for (const id of idsOf(kind, this.#eachOf(kind))) starts.push(world.start(kind.workflow, undefined, { id }) as never);
+      for (const id of idsOf(kind, this.#eachOf(kind))) starts.push(world.start(kind.workflow, undefined, { id }));
     }
     await Promise.all(starts);
     for (const kind of [...kinds, ...this.#plan.endless]) {
@@ -140,7 +142,7 @@ class Crowd {
       for (const id of idsOf(kind, this.#eachOf(kind))) {
         const told = world.logged.filter(({ level, fields }) => level === 'error' && fields.instanceId === id);
         assert.deepEqual(
-          told.map(({ fields }) => fields.code),
+          told.map(({ fields }) => fields.code ?? (fields.error as { code?: unknown }).code),
           [kind.code],
           `${id} was told of otherwise`,
         );

@@ -88,9 +88,17 @@ export const nodeFileSystem: FileSystem = {
 };
 
 async function makeDirectory(path: string): Promise<void> {
-  const first = await fs.promises.mkdir(path, { recursive: true, mode: 0o700 });
+  const first = await fs.promises.mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => reasonWhyNot(path, error));
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
+/** Node says of a read-only disk that the directory is not there: asked for its first part alone, the disk says why. */
+async function reasonWhyNot(path: string, error: unknown): Promise<never> {
+  let missing = path;
+  while (!fs.existsSync(dirname(missing))) missing = dirname(missing);
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') await fs.promises.mkdir(missing, 0o700);
+  throw error;
 }
 
 /** Windows cannot open a directory, and some file systems cannot sync one: there, names are durable by other means or not at all. */

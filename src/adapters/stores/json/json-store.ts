@@ -9,12 +9,12 @@
 
 import { join, resolve } from 'node:path';
 import { RouseError } from '../../../runtime/errors.js';
-import { type Head, toHead } from '../../../runtime/head.js';
+import { type Head, LOOK_AT, toHead } from '../../../runtime/head.js';
 import { limits } from '../../../runtime/limits.js';
 import type { MailboxRecord } from '../../../runtime/mailbox-record.js';
 import type { Commit, Logger, OpenStore, Recovery, StoreOpenOptions, StorePort } from '../../../runtime/ports.js';
 import type { InstanceRecord } from '../../../runtime/record.js';
-import { StoreFailedError, StoreUnavailableError } from '../../../runtime/store-errors.js';
+import { StoreCorruptError, StoreFailedError, StoreUnavailableError } from '../../../runtime/store-errors.js';
 import { Checkpointer, type LogBounds, type StoreDirectories } from './checkpoint.js';
 import { codeOf, messageOf } from './durable-file.js';
 import { FileCache } from './file-cache.js';
@@ -128,7 +128,10 @@ class OpenJsonStore implements OpenStore {
 
   visitHeads(visit: (id: string, head: Head) => void): void {
     const { instances } = this.#tables;
-    instances.visitHeads(visit, (id, record) => visit(id, toHead(record)));
+    instances.visitHeads(visit, (id) => {
+      const head = headOf(() => instances.read(id));
+      if (head !== undefined) visit(id, head);
+    });
   }
 
   instanceIds(): Iterable<string> {
@@ -222,6 +225,17 @@ class OpenJsonStore implements OpenStore {
     } catch (error) {
       this.#logger.log('warn', 'The store could not seal its log: it will recover as after a crash.', { error: messageOf(error) });
     }
+  }
+}
+
+/** One record that does not fold keeps nobody from opening the store: whoever looks at it finds out why. */
+function headOf(read: () => InstanceRecord | undefined): Head | undefined {
+  try {
+    const record = read();
+    return record && toHead(record);
+  } catch (error) {
+    if (error instanceof StoreCorruptError) return LOOK_AT;
+    throw error;
   }
 }
 

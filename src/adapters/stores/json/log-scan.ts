@@ -15,6 +15,13 @@ const chunkBytes = 1_048_576;
 const newline = 0x0a;
 const brace = 0x7b;
 
+export interface ActiveSegment {
+  readonly segment: Segment;
+  readonly size: number;
+  /** Where its last batch begins. What stands before it was synced; of what stands behind nobody knows. */
+  readonly batchAt: number;
+}
+
 export interface LogEnd {
   /** The sequence number that the next commit gets. */
   readonly nextSeq: number;
@@ -23,7 +30,7 @@ export interface LogEnd {
   /** Bytes of the segments up to the end. */
   readonly bytes: number;
   /** The segment that ends the log, and its size up to there. */
-  readonly active: { readonly segment: Segment; readonly size: number } | null;
+  readonly active: ActiveSegment | null;
   /** What has to be cut off. */
   readonly cut: { readonly segment: Segment; readonly offset: number; readonly bytes: number } | null;
   /** Segments behind the end, of which nothing is kept. */
@@ -51,6 +58,7 @@ class LogScan {
   #nextSeq: number;
   #sealed = false;
   #bytes = 0;
+  #batchAt = 0;
   #active: LogEnd['active'] = null;
   #bad: Place | null = null;
   #badBytes = 0;
@@ -99,7 +107,7 @@ class LogScan {
     this.#bytes += goodSize;
     this.#badBytes += size - goodSize;
     // A segment without its first marker never began: it is made anew.
-    if (goodBefore && goodSize > 0) this.#active = { segment, size: goodSize };
+    if (goodBefore && goodSize > 0) this.#active = { segment, size: goodSize, batchAt: this.#batchAt };
     else this.#behind.push(segment);
   }
 
@@ -114,6 +122,7 @@ class LogScan {
         return false;
       }
       this.#sealed = marker.sealed;
+      this.#batchAt = offset;
       return true;
     }
     const changes = decodeCommit(json);

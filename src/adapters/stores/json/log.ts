@@ -11,15 +11,16 @@
 import { join } from 'node:path';
 import type { Commit } from '../../../runtime/ports.js';
 import { StoreFailedError } from '../../../runtime/store-errors.js';
-import { messageOf, syncFailed, syncFile, syncNames, toWriteError, writeAll } from './durable-file.js';
+import { messageOf, readExactly, syncFailed, syncFile, syncNames, toWriteError, writeAll } from './durable-file.js';
 import type { FileId, FileSystem } from './file-system.js';
 import { encodeBatch, encodeMarker } from './log-line.js';
+import type { ActiveSegment } from './log-scan.js';
 import { type Segment, toSegment } from './log-segment.js';
 
 export interface LogStart {
   readonly nextSeq: number;
   /** The segment to go on with, already cut to its durable size; null to begin one. */
-  readonly active: { readonly segment: Segment; readonly size: number } | null;
+  readonly active: ActiveSegment | null;
 }
 
 export class Log {
@@ -53,6 +54,7 @@ export class Log {
     const file = await fs.open(path, 'write');
     const log = new Log(fs, directory, { segment: active.segment, file, end: active.size, nextSeq });
     try {
+      await rewrite(fs, file, path, active);
       await syncFile(fs, file, path);
       await syncNames(fs, directory);
       await log.#write(encodeMarker(nextSeq, active.size, false));
@@ -171,6 +173,14 @@ export class Log {
   #path(): string {
     return join(this.#directory, this.#segment.name);
   }
+}
+
+/**
+ * Writes the last batch again. A sync of it may have failed before this process: then it is read from memory, is not on
+ * disk, and no sync writes it any more.
+ */
+async function rewrite(fs: FileSystem, file: FileId, path: string, { batchAt, size }: ActiveSegment): Promise<void> {
+  await writeAll(fs, file, await readExactly(fs, file, { path, position: batchAt, length: size - batchAt }), batchAt);
 }
 
 async function beginSegment(fs: FileSystem, directory: string, segment: Segment): Promise<{ file: FileId; end: number }> {

@@ -1,6 +1,6 @@
 // What the two tables do differently: how deltas fold, and what stands in a checkpoint for a row.
 
-import { type Head, toHead } from '../../../runtime/head.js';
+import { type Head, LOOK_AT, toHead } from '../../../runtime/head.js';
 import { limits } from '../../../runtime/limits.js';
 import { applyMailboxDelta, type MailboxDelta, type MailboxRecord, toMailboxBase } from '../../../runtime/mailbox-record.js';
 import type { Table } from '../../../runtime/ports.js';
@@ -24,11 +24,14 @@ export const instanceCodec: RowCodec<InstanceRecord> = {
     const isLong = deltas > limits.storeRowDeltasMax;
     const endedAt = isLong ? undefined : endOf(tail);
     if (endedAt !== undefined) return { key: id, head: toBytes(endedAt), body: toBody(id, before, tail), deltas };
-    const record = foldTexts(instanceCodec, id, before, tail);
+    const appended = () => toBody(id, before, tail);
+    const record = attempt(() => foldTexts(instanceCodec, id, before, tail));
+    // What does not fold stays as it is: whoever reads it is told.
+    if (record === 'damaged') return { key: id, head: toBytes(LOOK_AT), body: appended(), deltas };
     if (record === undefined) return undefined;
     const head = toBytes(toHead(record));
     if (isLong) return { key: id, head, body: toBody(id, undefined, [toBaseDelta(record)]), deltas: 1 };
-    return { key: id, head, body: toBody(id, before, tail), deltas };
+    return { key: id, head, body: appended(), deltas };
   },
 };
 
@@ -36,7 +39,10 @@ export const mailboxCodec: RowCodec<MailboxRecord> = {
   table: 'mailbox',
   apply: (address, record, delta) => applyMailboxDelta(address, record, delta as MailboxDelta),
   toImage(address, old, tail) {
-    const record = foldTexts(mailboxCodec, address, bodyOf(address, old), tail);
+    const before = bodyOf(address, old);
+    const record = attempt(() => foldTexts(mailboxCodec, address, before, tail));
+    if (record === 'damaged')
+      return { key: address, head: null, body: toBody(address, before, tail), deltas: (old?.deltas ?? 0) + tail.length };
     if (record === undefined) return undefined;
     return { key: address, head: null, body: toBody(address, undefined, [toMailboxBase(record)]), deltas: 1 };
   },
@@ -48,6 +54,14 @@ export function foldTexts<R>(codec: RowCodec<R>, key: string, body: string | und
   if (body !== undefined) for (const delta of JSON.parse(body) as object[]) record = codec.apply(key, record, delta);
   for (const delta of tail) record = codec.apply(key, record, JSON.parse(delta) as object);
   return record;
+}
+
+function attempt<R>(fold: () => R | undefined): R | undefined | 'damaged' {
+  try {
+    return fold();
+  } catch {
+    return 'damaged';
+  }
 }
 
 /** When the instance ended, if its last delta says so: then nothing else of it need be looked into. */

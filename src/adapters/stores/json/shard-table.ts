@@ -5,11 +5,10 @@
 //   T4. A key is in the shard that its hash and the number of shards give. Keys are never part of a file's name.
 //   T5. The number of shards does not change while a checkpoint runs: what it writes are the shards it began with.
 
-import { RouseError } from '../../../runtime/errors.js';
 import type { Head } from '../../../runtime/head.js';
 import { limits } from '../../../runtime/limits.js';
 import type { Change } from '../../../runtime/ports.js';
-import { StoreCorruptError } from '../../../runtime/store-errors.js';
+import { StoreCorruptError, StoreReadError } from '../../../runtime/store-errors.js';
 import { messageOf } from './durable-file.js';
 import type { FileCache } from './file-cache.js';
 import { foldTexts, type RowCodec } from './row-codec.js';
@@ -116,8 +115,8 @@ export class ShardTable<R> {
     }
   }
 
-  /** Tells the heads of rows that the log has not changed since, and the records of the others: of all, once heads are released. */
-  visitHeads(visit: (key: string, head: Head) => void, visitChanged: (key: string, record: R) => void): void {
+  /** Tells the heads of rows that the log has not changed since, and the keys of the others: of all, once heads are released. */
+  visitHeads(visit: (key: string, head: Head) => void, visitChanged: (key: string) => void): void {
     for (const shard of this.#shards) {
       // A file may also hold rows that were removed, or that a split gave to another shard.
       const hasHeads = shard.file?.hasHeads === true;
@@ -127,8 +126,7 @@ export class ShardTable<R> {
       });
       for (const [key, row] of shard.rows) {
         if (row.tail === null && hasHeads) continue;
-        const record = this.#fold(shard, key, row);
-        if (record !== undefined) visitChanged(key, record);
+        visitChanged(key);
       }
     }
   }
@@ -160,7 +158,7 @@ export class ShardTable<R> {
       const body = shard.file !== null && row.length > 0 ? shard.file.readBody(this.#cache, key, row) : undefined;
       return foldTexts(this.codec, key, body, row.tail ?? []);
     } catch (error) {
-      if (error instanceof RouseError) throw error;
+      if (error instanceof StoreReadError || error instanceof StoreCorruptError) throw error;
       throw new StoreCorruptError(
         row.length > 0 && shard.file !== null ? shard.file.path : this.#logPath,
         row.offset,

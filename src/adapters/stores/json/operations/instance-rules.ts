@@ -38,7 +38,10 @@ function* faultsOfHead(record: InstanceRecord): Generator<string> {
 }
 
 function* faultsOfEnd(record: InstanceRecord): Generator<string> {
-  if (!statuses.has(record.status)) yield 'it has a status that there is not';
+  if (!statuses.has(record.status)) {
+    yield 'it has a status that there is not';
+    return;
+  }
   if (record.stuck !== null && !isErrorData(record.stuck)) yield 'what it is stuck at is no error';
   if (record.status === 'active') {
     if (record.endedAt !== null) yield 'it is active and has ended';

@@ -1,0 +1,185 @@
+// Looking through and copying stores that are in use: checkpoints come and go meanwhile, and nothing of it is a problem.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { backupStore, verifyStore } from '../../src/store.js';
+import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
+import { busyCommit, lastBusyCommit } from './busy-commits.js';
+import { BusyProcess } from './busy-process.js';
+import { makeDirectory } from './disk-harness.js';
+import { MemoryLogger, openStore } from './store-harness.js';
+
+const rounds = Number(process.env.ROUSE_IN_USE_ROUNDS ?? 6);
+
+async function openCopy(directory: string, fileSystem?: SimulatedDisk) {
+  const logger = new MemoryLogger();
+  const store = await openStore(jsonStore(directory, { fileSystem }), logger);
+  onTestFinished(() => store.close());
+  return { store, logger };
+}
+
+test('a store that another process uses without a pause is sound whenever it is looked through', async () => {
+  const directory = join(await makeDirectory(), 'store');
+  const busy = new BusyProcess(directory);
+  for (let round = 0; round < rounds; round += 1) {
+    await busy.goesOn({ commits: 20, checkpoints: 1 });
+    const { acknowledged } = busy;
+
+    const { ok, problems, figures, inUse } = await verifyStore(directory);
+
+    expect(problems).toEqual([]);
+    expect(ok).toBe(true);
+    expect(figures.commits).toBeGreaterThanOrEqual(acknowledged);
+    expect(figures.instances.total).toBe(Math.min(600, figures.commits));
+    expect(figures.events).toBe(Math.min(7, figures.commits));
+    expect(inUse).toMatchObject({ pid: busy.pid, isKnownAlive: true });
+  }
+  console.log(`verify in use: ${rounds} times, through ${busy.checkpoints} checkpoints and ${busy.acknowledged} commits`);
+  await busy.end();
+
+  expect((await verifyStore(directory)).inUse).toBeNull();
+}, 60_000);
+
+test('a backup of a store that another process uses has all that was acknowledged before', async () => {
+  const root = await makeDirectory();
+  const directory = join(root, 'store');
+  const busy = new BusyProcess(directory);
+  const behind: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    await busy.goesOn({ commits: 20, checkpoints: round === 0 ? 3 : 1 });
+    const { acknowledged } = busy;
+    const to = join(root, `copy-${round}`);
+
+    const { report } = await backupStore(directory, to);
+    const { store, logger } = await openCopy(to);
+
+    const last = lastBusyCommit(store);
+    expect(last).toBeGreaterThanOrEqual(acknowledged);
+    expect(report).toMatchObject({ ok: true, figures: { commits: last }, tail: null, inUse: null });
+    expect(logger.told).toEqual([]);
+    behind.push(busy.acknowledged - last);
+  }
+  console.log(`backup in use: ${rounds} copies, through ${busy.checkpoints} checkpoints; behind by ${behind.join(', ')} commits when done`);
+  await busy.end();
+}, 60_000);
+
+/** A store of this process on a simulated disk, which writes a checkpoint when told to. */
+async function makeBusyStore() {
+  const disk = createSimulatedDisk();
+  const logger = new MemoryLogger();
+  const store = await openStore(jsonStore('/data/store', { fileSystem: disk, logBytesMin: 20_000, logBytesMax: 20_000 }), logger);
+  onTestFinished(() => store.close());
+  let number = 0;
+  const append = async (count: number): Promise<void> => {
+    for (let each = 0; each < count; each += 1) await store.append([busyCommit(++number)]);
+  };
+  const checkpoint = async (): Promise<void> => {
+    const written = logger.next('wrote a checkpoint');
+    let isWritten = false;
+    void written.then(() => {
+      isWritten = true;
+    });
+    while (!isWritten) await append(1);
+  };
+  return { disk, store, append, checkpoint, appended: () => number };
+}
+
+/** Has something happen when a file of this name part is opened to be read, once. */
+function beforeOpening(disk: SimulatedDisk, part: string, task: () => Promise<void>): { happened: boolean } {
+  const told = { happened: false };
+  disk.delay = (call, path) => {
+    if (call !== 'open' || !path.includes(part) || told.happened) return undefined;
+    told.happened = true;
+    return task();
+  };
+  return told;
+}
+
+test.each(['meta.json', '/log/', '/shards/instance-', '/shards/mailbox-'])(
+  'a checkpoint that replaces everything in front of the opening of %s is gone along with',
+  async (part) => {
+    const { disk, append, checkpoint, appended } = await makeBusyStore();
+    await checkpoint();
+    await append(3);
+    const whenVerified = beforeOpening(disk, part, checkpoint);
+    const before = appended();
+
+    const verified = await verifyStore('/data/store', { fileSystem: disk });
+    const whenCopied = beforeOpening(disk, part, checkpoint);
+    const { report } = await backupStore('/data/store', '/data/copy', { fileSystem: disk });
+    disk.delay = () => undefined;
+
+    expect([whenVerified.happened, whenCopied.happened]).toEqual([true, true]);
+    expect(verified.problems).toEqual([]);
+    expect(verified.figures.commits).toBeGreaterThanOrEqual(before);
+    expect(report.ok).toBe(true);
+    const { store } = await openCopy('/data/copy', disk);
+    expect(lastBusyCommit(store)).toBe(report.figures.commits);
+  },
+);
+
+test('files that a checkpoint removes while they are read are read to their ends', async () => {
+  const { disk, append, checkpoint } = await makeBusyStore();
+  await checkpoint();
+  await append(3);
+  let removed: Promise<void> | undefined;
+  disk.delay = (call, path) => {
+    if (call === 'read' && path.includes('/log/')) removed ??= checkpoint();
+    return call === 'read' && path.includes('/log/') ? removed : undefined;
+  };
+
+  const { problems, figures } = await verifyStore('/data/store', { fileSystem: disk });
+
+  expect(removed).toBeDefined();
+  expect(problems).toEqual([]);
+  expect(figures.instances.total).toBe(Math.min(600, figures.commits));
+});
+
+test('a store that never stands still long enough is refused in the end', async () => {
+  const { disk, checkpoint } = await makeBusyStore();
+  await checkpoint();
+  disk.delay = (call, path) =>
+    call === 'open' && path.includes('/shards/instance-') && !path.endsWith('.tmp') ? checkpointOnce() : undefined;
+  let underWay = false;
+  const checkpointOnce = (): Promise<void> | undefined => {
+    if (underWay) return undefined;
+    underWay = true;
+    return checkpoint().finally(() => {
+      underWay = false;
+    });
+  };
+
+  await expect(verifyStore('/data/store', { fileSystem: disk })).rejects.toMatchObject({ code: 'STORE_READ', file: '/data/store' });
+});
+
+test('looking through a store lets others run in between', async () => {
+  const { disk, append } = await makeBusyStore();
+  await append(2_000);
+  let turns = 0;
+  let isDone = false;
+  const turn = (): void => {
+    turns += 1;
+    if (!isDone) setImmediate(turn);
+  };
+  turn();
+
+  const { figures } = await verifyStore('/data/store', { fileSystem: disk });
+  isDone = true;
+
+  expect(figures.instances.total).toBe(600);
+  expect(turns).toBeGreaterThan(5);
+});
+
+test('the lock of a store that is in use stays as it is', async () => {
+  const directory = join(await makeDirectory(), 'store');
+  const { store } = await openCopy(directory);
+  await store.append([busyCommit(1)]);
+  const lock = await readFile(join(directory, 'lock'), 'utf8');
+
+  const { inUse } = await verifyStore(directory);
+
+  expect(inUse?.pid).toBe(process.pid);
+  expect(await readFile(join(directory, 'lock'), 'utf8')).toBe(lock);
+});

@@ -1,0 +1,376 @@
+// Looking through a store: nothing of a sound one is a problem, no damage goes unseen, and nobody is disturbed.
+
+import { crc32 } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
+import { encodeMarker, toChecksum } from '../../src/adapters/stores/json/log-line.js';
+import { decodeHeader, decodePreamble, encodeHeader, preambleBytes } from '../../src/adapters/stores/json/shard-format.js';
+import { readRows } from '../../src/adapters/stores/json/shard-rows.js';
+import { RouseError } from '../../src/runtime/errors.js';
+import type { Change } from '../../src/runtime/ports.js';
+import { StoreFormatError, StoreReadError } from '../../src/runtime/store-errors.js';
+import { type StoreProblem, type StoreReport, verifyStore } from '../../src/store.js';
+import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
+import { bytesOf, directory, never, oldShop, pathsOf, shop } from './shop-disk.js';
+import { begin, commit, MemoryLogger, onInstance, onMailbox, openStore } from './store-harness.js';
+
+/** Every byte takes minutes: the long run asks for it. */
+const bytesBetween = Number(process.env.ROUSE_BYTES_BETWEEN ?? 61);
+
+function verify(disk: SimulatedDisk): Promise<StoreReport> {
+  return verifyStore(directory, { fileSystem: disk });
+}
+
+const shopFigures = {
+  instances: { total: 21, active: 13, stuck: 1, completed: 4, failed: 2, cancelled: 1 },
+  mailboxes: 5,
+  events: 5,
+  deadLetters: 2,
+  commits: 62,
+  shards: 8,
+  segments: 1,
+};
+
+test.each([
+  { name: 'this format', make: shop, format: 2 },
+  { name: 'the format before it', make: oldShop, format: 1 },
+])('a sound store of $name is told with its figures, and is not changed', async ({ make, format }) => {
+  const disk = await make();
+  const calls = disk.calls;
+
+  const report = await verify(disk);
+
+  expect(report).toMatchObject({ ok: true, format, problems: [], problemCount: 0, tail: null, inUse: null, figures: shopFigures });
+  expect(report.figures.logBytes).toBe(bytesOf(disk, pathsOf(disk, '/log/')[0] ?? '').byteLength);
+  expect(disk.calls).toBe(calls);
+  expect(disk.openFiles).toBe(0);
+});
+
+/** Of meta.json, which is short and one value, only the file is told. A shard's first line is told by what it is about. */
+function isInFront({ file, offset }: StoreProblem, flipped: number): boolean {
+  return offset <= Math.max(flipped, preambleBytes) || file.endsWith('meta.json');
+}
+
+/** What tells of a flipped bit: a problem in that file, in front of it; a tail that it is in; or an error. */
+async function seeFlip(disk: SimulatedDisk, { path, offset, mask }: { path: string; offset: number; mask: number }): Promise<string> {
+  const data = bytesOf(disk, path);
+  const flipped = Buffer.from(data);
+  flipped.writeUInt8(flipped.readUInt8(offset) ^ mask, offset);
+  disk.put(path, flipped);
+  try {
+    const { ok, problems, tail } = await verify(disk);
+    if (!ok && problems.some((problem) => problem.file === path && isInFront(problem, offset))) return 'problem';
+    if (tail?.file === path && tail.offset <= offset) return 'tail';
+    throw new Error(`Byte ${offset} of ${path} with mask ${mask} went unseen: ${JSON.stringify(problems)}`);
+  } catch (error) {
+    if (error instanceof RouseError) return error.code;
+    throw error;
+  } finally {
+    disk.put(path, data);
+  }
+}
+
+test('no flipped bit goes unseen, and only the end of the log may be taken for its tail', async () => {
+  const disk = await shop();
+  const seen = new Map<string, number>();
+  for (const [path, { byteLength }] of disk.files) {
+    for (let offset = 0; offset < byteLength; offset += bytesBetween) {
+      for (const mask of [0x01, 0x20, 0x80]) {
+        const what = `${await seeFlip(disk, { path, offset, mask })} in ${path.slice(directory.length + 1).split('/')[0]}`;
+        seen.set(what, (seen.get(what) ?? 0) + 1);
+      }
+    }
+  }
+  console.log(`verify: flipped bits seen: ${[...seen].map(([what, count]) => `${count} ${what}`).join(', ')}`);
+  expect([...seen.keys()].filter((what) => what.startsWith('tail'))).not.toContain('tail in shards');
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(['problem in log', 'problem in shards', 'problem in meta.json']));
+}, 600_000);
+
+test('a seal behind the last batch leaves nothing of the log that may be lost but the seal itself', async () => {
+  const disk = await shop();
+  const [path = ''] = pathsOf(disk, '/log/');
+  const data = bytesOf(disk, path);
+  const seal = data.lastIndexOf('\n', data.byteLength - 2) + 1;
+  for (let offset = 0; offset < data.byteLength; offset += 1) {
+    if (offset % bytesBetween !== 0 && Math.abs(offset - seal) > 3) continue;
+
+    expect(await seeFlip(disk, { path, offset, mask: 1 }), `byte ${offset}, seal at ${seal}`).toBe(offset < seal - 1 ? 'problem' : 'tail');
+  }
+});
+
+test('all damage is found, not only the first, and each is told with its place and whom it is about', async () => {
+  const disk = await shop();
+  const [log = ''] = pathsOf(disk, '/log/');
+  const [first = '', second = '', third = ''] = pathsOf(disk, '/shards/instance-');
+  const lines = bytesOf(disk, log).toString('latin1').split('\n');
+  const places = [6, 20].map((line) => lines.slice(0, line).join('\n').length + 1);
+  damage(disk, log, (data) => {
+    for (const place of places) data.write('?', place + 12);
+  });
+  const firstEnd = bytesOf(disk, first).byteLength;
+  damage(disk, first, (data) => data.write('?', firstEnd - 5));
+  damage(disk, second, (data) => data.write('?', 40));
+  disk.drop(third);
+
+  const { ok, problems, problemCount } = await verify(disk);
+
+  expect(ok).toBe(false);
+  expect(problemCount).toBe(problems.length);
+  expect(problems.filter(({ file }) => file === log).map(({ offset }) => offset)).toEqual(places);
+  expect(problems).toContainEqual({
+    file: first,
+    offset: expect.any(Number),
+    what: expect.stringContaining('checksum'),
+    instance: expect.any(String),
+  });
+  expect(problems).toContainEqual({ file: second, offset: 34, what: expect.stringContaining('header') });
+  expect(problems).toContainEqual({ file: third, offset: 0, what: 'the file is missing' });
+});
+
+function damage(disk: SimulatedDisk, path: string, change: (data: Buffer) => void): void {
+  const data = bytesOf(disk, path);
+  change(data);
+  disk.put(path, data);
+}
+
+test.each([
+  { name: 'of which nothing is left', change: () => Buffer.alloc(0), what: 'does not begin' },
+  { name: 'that ends early', change: (data: Buffer) => data.subarray(0, -20), what: 'does not end' },
+  { name: 'with more behind it', change: (data: Buffer) => Buffer.concat([data, Buffer.from('x')]), what: 'does not end' },
+  {
+    name: 'of a format that there is not yet',
+    change: (data: Buffer) => replaced(data, 'rouse-shard 2', 'rouse-shard 9'),
+    what: 'this format',
+  },
+])('a shard $name is a problem', async ({ change, what }) => {
+  const disk = await shop();
+  const [path = ''] = pathsOf(disk, '/shards/instance-');
+  disk.put(path, change(bytesOf(disk, path)));
+
+  const { problems } = await verify(disk);
+
+  expect(problems[0]).toEqual({ file: path, offset: expect.any(Number), what: expect.stringContaining(what) });
+});
+
+function replaced(data: Buffer, from: string, to: string): Buffer {
+  return Buffer.from(data.toString('latin1').replace(from, to), 'latin1');
+}
+
+test('a shard in the place of another is a problem, and so is every row in it', async () => {
+  const disk = await shop();
+  const [first = '', second = ''] = pathsOf(disk, '/shards/instance-');
+  disk.put(first, bytesOf(disk, second));
+
+  const { problems } = await verify(disk);
+
+  expect(problems).toContainEqual({ file: first, offset: 0, what: 'it is another shard than its name says' });
+  expect(problems).toContainEqual(expect.objectContaining({ file: first, what: expect.stringContaining('where nobody looks') }));
+});
+
+test('without meta.json its files are looked through as they are', async () => {
+  const disk = await shop();
+  const meta = `${directory}/meta.json`;
+  damage(disk, meta, (data) => data.write('?', 60));
+  const [shard = ''] = pathsOf(disk, '/shards/mailbox-');
+  damage(disk, shard, (data) => data.write('?', data.byteLength - 5));
+
+  const { format, problems } = await verify(disk);
+
+  expect(format).toBeNull();
+  expect(problems.map(({ file }) => file)).toEqual([meta, shard]);
+});
+
+describe('the log', () => {
+  test('an end that was never synced is its tail, and no problem', async () => {
+    const disk = await shop();
+    const [path = ''] = pathsOf(disk, '/log/');
+    const data = bytesOf(disk, path);
+    disk.put(path, Buffer.concat([data, Buffer.from('63 0000')]));
+
+    const { ok, tail, figures } = await verify(disk);
+
+    expect(ok).toBe(true);
+    expect(tail).toEqual({ file: path, offset: data.byteLength, bytes: 7 });
+    expect(figures).toMatchObject(shopFigures);
+  });
+
+  test('a segment that is missing is a problem, wherever it was', async () => {
+    const disk = createSimulatedDisk();
+    const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: never }));
+    await store.append([commit(begin('a'))]);
+    await store.close();
+    const [path = ''] = pathsOf(disk, '/log/');
+    const other = bytesOf(disk, path);
+    disk.drop(path);
+    expect((await verify(disk)).problems).toEqual([{ file: path, offset: 0, what: 'the file is missing' }]);
+
+    disk.put(path, other);
+    const behind = path.replace('0001.jsonl', '0007.jsonl');
+    disk.put(behind, Buffer.from(encodeMarker(7, 0, false)));
+    expect((await verify(disk)).problems).toEqual([{ file: behind, offset: 0, what: 'commit 2 is missing' }]);
+  });
+
+  test('one that ends in front of the checkpoint is a problem', async () => {
+    const disk = createSimulatedDisk();
+    const logger = new MemoryLogger();
+    const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: 5_000, logBytesMax: 5_000 }), logger);
+    let late: Promise<void> | undefined;
+    // Behind the last commit that the log is needed from, and in the shards that are written next.
+    disk.fault = (call, path) => {
+      if (call === 'rename' && path.includes('/shards/instance-')) late ??= store.append([commit(atNoon(1))]);
+      return undefined;
+    };
+    disk.delay = (call, path) => (call === 'open' && path.endsWith('.json') ? late : undefined);
+    const written = logger.next('wrote a checkpoint');
+    await store.append(Array.from({ length: 50 }, (_, index) => commit(begin(`sleeper-${index}`), atNoon(0))));
+    await written;
+    await late;
+    const found = disk.afterPowerCut('everything');
+    const [path = ''] = pathsOf(found, '/log/');
+    found.put(path, bytesOf(found, path).subarray(0, bytesOf(found, path).indexOf('\n') + 1));
+
+    const { problems } = await verify(found);
+
+    expect(problems).toEqual([{ file: path, offset: expect.any(Number), what: expect.stringContaining('the checkpoint goes up to 51') }]);
+  });
+
+  test('a marker that a newer version wrote is refused', async () => {
+    const disk = await shop();
+    const [path = ''] = pathsOf(disk, '/log/');
+    const data = bytesOf(disk, path);
+    disk.put(path, Buffer.concat([data, newerMarker(63, data.byteLength)]));
+
+    await expect(verify(disk)).rejects.toBeInstanceOf(StoreFormatError);
+  });
+});
+
+function newerMarker(seq: number, offset: number): Buffer {
+  const json = `{"durable":${offset},"format":3}`;
+  return Buffer.from(`${seq} ${toChecksum(crc32(json, seq))} ${json}\n`);
+}
+
+/** An event at an address where events come at noon. */
+function atNoon(seq: number): Change {
+  return onMailbox('#noon\nhere', { p: [[seq, 1_000 + seq, { n: seq }, 0, 90_000, 0]] });
+}
+
+const asleep = { t: 1_000, n: ['provision', 1, null, 0, 0] };
+
+describe('what no runtime would have written', () => {
+  test.each<[string, string, Change]>([
+    ['a change of an instance that never began', 'cannot be applied', onInstance('a', { t: 1 })],
+    ['an outcome of what was never asked', 'cannot be applied', onInstance('a', { ...asleep, j: [[9, 9, 'ok', null]] })],
+    ['no workflow', 'no workflow', onInstance('a', { t: 1, n: ['', 1, null, 0, 0] })],
+    ['a parent at the top', 'contradict', onInstance('a', { t: 1, n: ['w', 1, null, 0, 'b'] })],
+    ['an input that cannot be read', 'input', onInstance('a', { t: 1, n: ['w', 1, { $: 'x' }, 0, 0] })],
+    ['a deadline without end', 'deadline', onInstance('a', { ...asleep, p: [[0, 0, 'sleep', 'sleep', 1, { d: 'never' }]] })],
+    ['a sleep without a deadline', 'deadline', onInstance('a', { ...asleep, p: [[0, 0, 'sleep', 'sleep', 1]] })],
+    ['a wait of no kind', 'nothing that there is', onInstance('a', { ...asleep, p: [[0, 0, 'hope', 'h', 1]] })],
+    ['a receive that listens nowhere', 'listens nowhere', onInstance('a', { ...asleep, p: [[0, 0, 'receive', 'r', 1, { d: 9 }]] })],
+    ["another instance's token", 'token', onInstance('a', { ...asleep, p: [[0, 0, 'callback', 'c', 1, { o: 'xyz.b' }]] })],
+    ['an outcome twice', 'twice', onInstance('a', { ...asleep, j: [entry(0, 1), entry(0, 1)] })],
+    ['an outcome of what it waits for', 'waits for 0:1', onInstance('a', { ...asleep, j: [entry(0, 1)], p: [[0, 1, 'step', 's', 1]] })],
+    ['an error that is none', 'value', onInstance('a', { ...asleep, j: [[0, 0, 'error', 7, 'step', 's', null, 1]] })],
+    ['an end that is none', 'status', onInstance('a', { ...asleep, z: ['over', null] })],
+    ['a failure without an error', 'ended', onInstance('a', { ...asleep, z: ['failed', null] })],
+    ['an address that is none', 'address', onMailbox('approval', { p: [[1, 1, null, 0, 9, 0]] })],
+    ['a keyed event that never expires', 'expires', onMailbox('#e\nk', { p: [[1, 1, null, 0, 0, 0]] })],
+    [
+      'events in another order',
+      'came after',
+      onMailbox('#e\nk', {
+        p: [
+          [2, 1, null, 0, 9, 0],
+          [1, 1, null, 0, 9, 0],
+        ],
+      }),
+    ],
+    ['a dead letter from nowhere', 'nowhere', onMailbox('!dead', { p: [[1, 1, null, 0, 9, 0]] })],
+    ['the mailbox of an instance that there is not', 'there is not', onMailbox('@e\nnobody', { p: [[1, 1, null, 0, 0, 0]] })],
+  ])('%s is told, in the log and in a shard', async (_name, what, change) => {
+    const disk = createSimulatedDisk();
+    const logger = new MemoryLogger();
+    const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: never }), logger);
+    await store.append([commit(begin('sound')), commit(change)]);
+    await store.crash();
+    const subject = change.table === 'instance' ? { instance: change.key } : { mailbox: change.key };
+    const [log = ''] = pathsOf(disk, '/log/');
+
+    const { problems, figures } = await verify(disk);
+
+    const offset = bytesOf(disk, log).indexOf('\n2 ') + 1;
+    expect(problems).toEqual([{ file: log, offset, what: expect.stringContaining(what), ...subject }]);
+    expect(figures.instances.total).toBeGreaterThanOrEqual(1);
+  });
+
+  test('a head that says something else than its body is told', async () => {
+    const disk = await shop();
+    const [path = ''] = pathsOf(disk, '/shards/instance-');
+    const data = bytesOf(disk, path);
+    const { headsStart, rows } = readRows(path, data);
+    const [row] = rows.filter(({ head }) => head?.toString().includes('#'));
+    const head = row?.head ?? Buffer.alloc(0);
+    head.write('@', head.indexOf('#'));
+    disk.put(path, withRightHeads(data, headsStart));
+
+    const { problems } = await verify(disk);
+
+    expect(problems).toEqual([{ file: path, offset: row?.offset, what: expect.stringContaining('head'), instance: row?.key }]);
+  });
+});
+
+function entry(task: number, pos: number): unknown[] {
+  return [task, pos, 'ok', null, 'step', 's', null, 1];
+}
+
+/** A shard whose heads were changed, with the checksums that go with them. */
+function withRightHeads(data: Buffer, headsStart: number): Buffer {
+  const { headerBytes, crc } = decodePreamble('', data.subarray(0, preambleBytes));
+  const header = decodeHeader('', data.subarray(preambleBytes, preambleBytes + headerBytes), crc);
+  const headsCrc = toChecksum(crc32(data.subarray(headsStart, headsStart + header.headsBytes)));
+  return Buffer.concat([encodeHeader({ ...header, headsCrc }), data.subarray(headsStart)]);
+}
+
+describe('what cannot be read at all', () => {
+  test('a directory that is not there, or not one, is told as such', async () => {
+    const disk = await shop();
+
+    await expect(verifyStore('/data/elsewhere', { fileSystem: disk })).rejects.toBeInstanceOf(StoreReadError);
+    await expect(verifyStore(`${directory}/meta.json`, { fileSystem: disk })).rejects.toBeInstanceOf(StoreReadError);
+  });
+
+  test.each([
+    ['no meta.json', undefined],
+    ["somebody else's", '{"format":"recipes"}'],
+    ['a newer format', '{"format":"rouse-store","version":3,"shards":{}}'],
+  ])('a directory with %s is no store', async (_name, text) => {
+    const disk = createSimulatedDisk();
+    disk.put(`${directory}/${text === undefined ? 'notes.txt' : 'meta.json'}`, Buffer.from(text ?? ''));
+
+    await expect(verify(disk)).rejects.toBeInstanceOf(StoreFormatError);
+    expect(disk.openFiles).toBe(0);
+  });
+
+  test('a file that the disk does not give is a problem, and the others are looked through', async () => {
+    const disk = await shop();
+    const [first = '', second = ''] = pathsOf(disk, '/shards/instance-');
+    damage(disk, second, (data) => data.write('?', 40));
+    disk.fault = (call, path) => (call === 'read' && path === first ? 'EIO' : undefined);
+
+    const { problems } = await verify(disk);
+
+    expect(problems.map(({ file }) => file)).toEqual([first, second]);
+    expect(problems[0]?.what).toContain('EIO');
+  });
+
+  test('a signal ends it, and leaves no file open', async () => {
+    const disk = await shop();
+    const controller = new AbortController();
+    const onProgress = (): void => controller.abort(new Error('enough'));
+
+    const verified = verifyStore(directory, { fileSystem: disk, signal: controller.signal, onProgress });
+
+    await expect(verified).rejects.toThrow('enough');
+    expect(disk.openFiles).toBe(0);
+  });
+});
