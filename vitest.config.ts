@@ -9,6 +9,7 @@ export default defineConfig({
     // Examples and tests import the package by its name, as a user does, and get the sources.
     alias: [
       { find: /^rouse$/, replacement: source('index.ts') },
+      { find: /^rouse\/store$/, replacement: source('store.ts') },
       { find: /^rouse\/testing$/, replacement: source('testing.ts') },
     ],
   },

@@ -3,8 +3,10 @@
 //
 // Invariants:
 //   K1. Commits reach the store in the order in which they were added.
-//   K2. When a batch fails, every commit that is not on disk fails with it: later ones may build on it.
+//   K2. A batch begins at once when none is under way, and is bounded.
+//   K3. When a batch fails, every commit that is not on disk fails with it: later ones may build on it.
 
+import { limits } from '../runtime/limits.js';
 import type { OpenStore } from '../runtime/ports.js';
 import { StoreFailedError } from '../runtime/store-errors.js';
 import type { Caller, PendingCommit } from './commit.js';
@@ -74,17 +76,31 @@ export class Committer {
 
   readonly #flush = (): void => {
     this.#isScheduled = false;
-    const batch = this.#gathered;
-    if (batch.length === 0 || this.#underWay.length > 0) return;
-    this.#gathered = [];
+    if (this.#gathered.length === 0 || this.#underWay.length > 0) return;
+    const written: PendingCommit[] = [];
+    const batch = this.#takeBatch(written);
     this.#underWay = batch;
-    const written = batch.filter((commit) => commit.changes.length > 0);
     const writing = written.length === 0 ? Promise.resolve() : this.#store.append(written);
     writing.then(
       () => this.#onDurable(batch),
       (error) => this.#onFailed(batch, error),
     );
   };
+
+  /** Takes what has gathered, up to a bound: a small commit behind large ones must not wait for all of them. */
+  #takeBatch(written: PendingCommit[]): readonly PendingCommit[] {
+    const gathered = this.#gathered;
+    let length = 0;
+    for (const [index, commit] of gathered.entries()) {
+      if (commit.changes.length > 0) written.push(commit);
+      for (const { delta } of commit.changes) length += delta.length;
+      if (length < limits.batchLengthMax || index === gathered.length - 1) continue;
+      this.#gathered = gathered.slice(index + 1);
+      return gathered.slice(0, index + 1);
+    }
+    this.#gathered = [];
+    return gathered;
+  }
 
   #onDurable(batch: readonly PendingCommit[]): void {
     if (this.#underWay !== batch) return;

@@ -50,6 +50,8 @@ export const limits = {
   nestingMax: 100,
   /** Awake instances, asleep ones among them, before the longest asleep leave memory. */
   residentsMax: 10_000,
+  /** UTF-16 units of deltas after which no more commits join a batch. */
+  batchLengthMax: 4_194_304,
   /** Further tries to load, decode and replay an instance before it is stuck. */
   restartsMax: 3,
   /** Crashes during which one step was in flight before its instance is stuck. */
@@ -69,11 +71,15 @@ export const limits = {
   /** Deltas of one row in a checkpoint before they are folded into one. */
   storeRowDeltasMax: 16,
   /** What a checkpoint does before it lets others run: copying a row is 1, making it anew so much more, and 1 for so many bytes. */
-  storeSliceWork: 2_000,
+  storeSliceWork: 500,
+  /** How many times that when the log has become much longer than it should. */
+  storeHasteMax: 8,
   storeFoldWork: 20,
   storeFoldBytes: 256,
   /** Shards that are loaded at once while a store opens. */
   storeLoadsMax: 16,
+  /** Shards that a checkpoint writes at once. */
+  storeWritesMax: 8,
   /** Shards that stay open for reading. */
   storeFilesOpenMax: 1_024,
   /** Problems of a store that a report names one by one. */

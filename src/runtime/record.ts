@@ -138,6 +138,18 @@ export interface InstanceRecord {
   primitives: Map<number, PrimitiveState>;
 }
 
+/** What most records have none of: they share one that takes nothing, and get their own when it is needed. */
+const noMap: Map<never, never> = new (class extends Map<never, never> {
+  override set(): this {
+    throw new TypeError('The empty map that records share takes nothing.');
+  }
+})();
+const noSet: Set<never> = new (class extends Set<never> {
+  override add(): this {
+    throw new TypeError('The empty set that records share takes nothing.');
+  }
+})();
+
 export type InstanceDelta = { [key: string]: Json };
 
 // Most requests are those of bodies: their keys are made once.
@@ -167,8 +179,8 @@ export function applyDelta(id: string, record: InstanceRecord | undefined, delta
   }
   for (const item of list(delta.x)) dropRequest(target, item as Json[]);
   for (const item of list(delta.u)) updateRequest(target, item as Json[]);
-  for (const token of list(delta.k)) target.tokens.add(token as string);
-  if (delta.e !== undefined) for (const [name, value] of Object.entries(delta.e as object)) target.exposed.set(name, value as Json);
+  for (const token of list(delta.k)) noteToken(target, token as string);
+  if (delta.e !== undefined) applyExposed(target, delta.e as { [name: string]: Json });
   if (delta.g !== undefined) applyShared(target, delta.g as unknown as SharedDelta);
   if (delta.c !== undefined) target.cancelAsked = { reason: (delta.c as (string | null)[])[0] ?? null };
   if (delta.s !== undefined) target.stuck = delta.s === 0 ? null : delta.s;
@@ -226,16 +238,18 @@ function beginRecord(id: string, begin: Json[] | undefined, at: number): Instanc
     error: null,
     stuck: null,
     cancelAsked: null,
-    exposed: new Map(),
+    exposed: noMap,
     journal: [],
-    tokens: new Set(),
+    tokens: noSet,
     pending: new Map(),
-    tasks: new Map(),
-    primitives: new Map(),
+    tasks: noMap,
+    primitives: noMap,
   };
 }
 
 function applyShared(record: InstanceRecord, { t, p }: SharedDelta): void {
+  if (record.tasks === noMap) record.tasks = new Map();
+  if (record.primitives === noMap) record.primitives = new Map();
   for (const [id, state] of t) {
     if (state === undefined) record.tasks.delete(id);
     else record.tasks.set(id, state);
@@ -325,7 +339,17 @@ function dropRequest(record: InstanceRecord, item: Json[]): void {
 
 function closeRequest(record: InstanceRecord, request: Request, id: string): void {
   record.pending.delete(id);
-  if (request.token !== null) record.tokens.add(request.token);
+  if (request.token !== null) noteToken(record, request.token);
+}
+
+function noteToken(record: InstanceRecord, token: string): void {
+  if (record.tokens === noSet) record.tokens = new Set();
+  record.tokens.add(token);
+}
+
+function applyExposed(record: InstanceRecord, exposed: { [name: string]: Json }): void {
+  if (record.exposed === noMap) record.exposed = new Map();
+  for (const [name, value] of Object.entries(exposed)) record.exposed.set(name, value);
 }
 
 function list(value: Json | undefined): Json[] {

@@ -102,6 +102,7 @@ export class Asking {
   retry(to: string): void {
     const codes = ['INSTANCE_NOT_FOUND', 'INSTANCE_NOT_STUCK', 'NONDETERMINISM'];
     this.#world.current.forgive(to);
+    this.#world.ledger.forgive(to);
     this.#ask(`retry ${to}`, { run: (core) => core.instance(to).retry(), codes }, () => {
       if (this.#world.history.records.get(to)?.stuck != null && !this.#world.changed.has(to))
         throw new Broken('D8', `the retry of ${to} was acknowledged, and it is stuck on disk`);

@@ -19,12 +19,14 @@ export function attempt(world: World, { label, how, context }: Attempt): unknown
   const { life, current } = world;
   const step = world.ledger.begin(label, context, life);
   const { underWay } = step;
-  const over = (): void => {
-    if (step.underWay === underWay) step.underWay = null;
+  const over = (): boolean => {
+    if (step.underWay !== underWay) return false;
+    step.underWay = null;
+    return true;
   };
   context.signal.addEventListener('abort', over, { once: true });
   const end = (): string => {
-    over();
+    if (over()) step.ended = { life, attempt: context.attempt };
     if (context.attempt <= (how.fails ?? 0))
       throw how.isFatal === true ? new NonRetryableError(`${label} is hopeless`) : new Error(`${label} failed`);
     const value = world.ledger.newValue(label);

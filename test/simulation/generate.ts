@@ -70,8 +70,45 @@ class Deeds {
 
   generate(): Deed[] {
     const first = this.#places.instances.slice(0, 1 + this.#dice.below(2)).map((id) => this.#start(id));
-    const deeds = [...first, ...Array.from({ length: 8 + this.#dice.below(28) }, () => this.#deed())];
-    return this.#dice.chance(0.1) ? [...deeds, ...this.#storm()] : deeds;
+    const deeds = [...first];
+    for (let left = 8 + this.#dice.below(28); left > 0; left -= 1) {
+      if (this.#dice.chance(0.015)) deeds.push(...this.#story());
+      else deeds.push(this.#deed());
+    }
+    return this.#dice.chance(0.05) ? [...deeds, ...this.#storm()] : deeds;
+  }
+
+  /** What seldom comes together by chance. */
+  #story(): Deed[] {
+    const dice = this.#dice;
+    const now = (deed: object, turns: number | 'rest' = dice.below(8)): Deed => ({ ...deed, turns, seed: dice.below(2 ** 30) }) as Deed;
+    const id = pick(dice, this.#places.instances);
+    const some = (): Deed[] => [this.#new('publish'), this.#new('send')].map((deed) => now(deed));
+    switch (dice.below(3)) {
+      case 0:
+        // A sync fails, the machine goes on, and the power goes later.
+        return [
+          now({ do: 'fault', fault: { call: 'sync', code: 'EIO', after: dice.below(2), times: 1 } }, 0),
+          ...some(),
+          now({ do: 'look' }, 'rest'),
+          ...some(),
+          now({ do: 'look' }, 'rest'),
+          now({ do: 'cutPower', early: [] }),
+        ];
+      case 1:
+        // Code is changed under a sleeper, which is then roused, and put right again.
+        return [
+          now({ do: 'break', to: id }),
+          now({ do: pick(dice, ['kill', 'stop'] as const), early: [], graceMs: 0 }),
+          ...some(),
+          now({ do: 'advance', ms: 100 }),
+          now({ do: 'mend', to: id }),
+          now({ do: 'retry', to: id }),
+        ];
+      default:
+        // Killed and opened again, acknowledged what it found, and then without power.
+        return [...some(), now({ do: 'kill', early: [] }), ...some(), now({ do: 'look' }, 'rest'), now({ do: 'cutPower', early: [] })];
+    }
   }
 
   /** Crash upon crash, until steps in flight are held to be the cause of it. */
@@ -172,6 +209,7 @@ class Deeds {
     const dice = this.#dice;
     const call = pick(dice, ['write', 'write', 'write', 'sync', 'truncate', 'open', 'rename', 'syncDirectory', 'remove', 'any'] as const);
     const code = pick(dice, ['EIO', 'ENOSPC', 'ENOSPC', 'EMFILE', 'EACCES'] as const);
-    return { call, code, after: dice.below(6), times: dice.chance(0.7) ? 1 : 1 + dice.below(8) };
+    const written = call === 'write' && dice.chance(0.5) ? { written: dice.below(400) } : {};
+    return { call, code, after: dice.below(6), times: dice.chance(0.7) ? 1 : 1 + dice.below(8), ...written };
   }
 }

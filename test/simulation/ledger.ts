@@ -41,6 +41,8 @@ interface StepSeen {
   attempts: number;
   /** The attempt that is under way, and its life. */
   underWay: { readonly life: number } | null;
+  /** The attempt that came to an outcome last: it is not to run again while that is known. */
+  ended: { readonly life: number; readonly attempt: number } | null;
 }
 
 export class Ledger {
@@ -79,18 +81,25 @@ export class Ledger {
   }
 
   /** An attempt begins. */
-  begin(label: string, { idempotencyKey }: StepContext, life: number): StepSeen {
+  begin(label: string, { idempotencyKey, attempt }: StepContext, life: number): StepSeen {
     // Of an ephemeral instance: the next one of that id is another.
     const key = label.includes('@') ? label : idempotencyKey;
     if ((this.#keys.get(label) ?? key) !== key) throw new Broken('D4', `step ${label} has the keys ${this.#keys.get(label)} and ${key}`);
     this.#keys.set(label, key);
-    const step = this.steps.get(key) ?? { label, returned: new Set(), attempts: 0, underWay: null };
+    const step = this.steps.get(key) ?? { label, returned: new Set(), attempts: 0, underWay: null, ended: null };
     this.steps.set(key, step);
     if (step.label !== label) throw new Broken('D4', `the steps ${step.label} and ${label} have the same key ${key}`);
     if (step.underWay !== null) throw new Broken('D4', `two attempts of step ${label} run at once`);
+    if (step.ended?.life === life && step.ended.attempt === attempt)
+      throw new Broken('D4', `attempt ${attempt} of step ${label} has ended, and runs again`);
     step.underWay = { life };
     step.attempts += 1;
     return step;
+  }
+
+  /** An instance was stuck: what its steps came to meanwhile nobody took. */
+  forgive(instanceId: string): void {
+    for (const [key, step] of this.steps) if (key.startsWith(`${instanceId}/`)) step.ended = null;
   }
 
   /** An instance is forgotten: the next one of that id is another. */

@@ -69,6 +69,8 @@ export interface Program {
 export interface DiskFault {
   readonly call: 'write' | 'sync' | 'truncate' | 'open' | 'rename' | 'syncDirectory' | 'remove' | 'any';
   readonly code: 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES';
+  /** Bytes that a write that fails has written before. */
+  readonly written?: number;
   /** Calls that still succeed before it, and how many fail. */
   readonly after: number;
   readonly times: number;

@@ -3,7 +3,7 @@
 
 import { basename } from 'node:path';
 import type { FileId, FileSystem, OpenMode } from '../../src/adapters/stores/json/file-system.js';
-import type { DiskCall, SimulatedDisk } from '../../src/adapters/testing/simulated-disk.js';
+import type { DiskCall, DiskFault as FaultOfDisk, SimulatedDisk } from '../../src/adapters/testing/simulated-disk.js';
 import type { Dice } from '../kill/dice.js';
 import type { Happenings } from './happenings.js';
 import type { DiskFault } from './scenario.js';
@@ -142,7 +142,7 @@ export class ScheduledDisk implements FileSystem {
     });
   }
 
-  #faultOf(call: DiskCall, path: string): string | undefined {
+  #faultOf(call: DiskCall, path: string): FaultOfDisk | undefined {
     for (const armed of this.#faults) {
       if (armed.times <= 0 || !(armed.fault.call === call || (armed.fault.call === 'any' && failing.has(call)))) continue;
       if (armed.after > 0) {
@@ -152,7 +152,8 @@ export class ScheduledDisk implements FileSystem {
       armed.times -= 1;
       this.failed.add(call);
       this.#parts.told(`${armed.fault.code} at ${call} ${nameOf(path)}`);
-      return armed.fault.code;
+      const { code, written } = armed.fault;
+      return written === undefined || call !== 'write' ? code : { code, done: written };
     }
     return undefined;
   }

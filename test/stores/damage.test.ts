@@ -1,137 +1,28 @@
 import { expect, test } from 'vitest';
-import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
-import { scanLog } from '../../src/adapters/stores/json/log-scan.js';
-import { findSegments } from '../../src/adapters/stores/json/log-segment.js';
-import { RouseError } from '../../src/runtime/errors.js';
-import type { OpenStore } from '../../src/runtime/ports.js';
 import { StoreCorruptError, StoreFormatError } from '../../src/runtime/store-errors.js';
 import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
+import { ask, fifty, makeStoreDisk, never, openDamaged, withFile } from '../torture/damaged-disk.js';
 import { describeStore, makeHistory } from './history.js';
-import { begin, commit, MemoryLogger, openStore, put } from './store-harness.js';
+import { isLog, isShard, metaPath, readLog, segmentPath, writeLog } from './layout.js';
+import { begin, commit, MemoryLogger, put } from './store-harness.js';
 
-const directory = '/data/store';
-const meta = `${directory}/meta.json`;
-const history = makeHistory(50);
-const never = 1_000_000_000;
-/** Every byte takes minutes: the long run asks for it. */
-const bytesBetween = Number(process.env.ROUSE_BYTES_BETWEEN ?? 29);
+const inLog = { name: 'all in the log', checkpoint: false, closed: false };
+const inShards = { name: 'with a checkpoint', checkpoint: true, closed: false };
 
-function open(disk: SimulatedDisk, { logBytesMin = never, logger = new MemoryLogger() } = {}): Promise<OpenStore> {
-  return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
+/** What a store says when all of it is read. */
+function tell(disk: SimulatedDisk) {
+  return ask(disk, 'a damaged store');
 }
 
-/** A store of 50 commits in batches of five; all in the log, or the first half of them in a checkpoint. */
-async function makeDisk({ checkpoint = false, close = false } = {}): Promise<SimulatedDisk> {
-  const disk = createSimulatedDisk();
-  let store = await open(disk, { logBytesMin: checkpoint ? 8 : never });
-  for (let next = 0; next < 50; next += 5) {
-    if (next === 25) {
-      await store.close();
-      store = await open(disk);
-    }
-    await store.append(history.commits.slice(next, next + 5));
-  }
-  if (close) await store.close();
-  return disk.afterPowerCut('everything');
+function fileOf(disk: SimulatedDisk, isMeant: (path: string) => boolean): [string, Buffer] {
+  const files = [...disk.files].filter(([path]) => isMeant(path));
+  expect(files.length).toBeGreaterThan(0);
+  return files[0] ?? ['', Buffer.alloc(0)];
 }
-
-function withFile(disk: SimulatedDisk, path: string, data: Buffer): SimulatedDisk {
-  const copy = disk.afterPowerCut('everything');
-  copy.put(path, data);
-  return copy;
-}
-
-/** What a store that cannot be trusted says when all of it is read: its error, or what it cut off. */
-async function tell(disk: SimulatedDisk): Promise<{ error?: unknown; cut?: unknown; state?: string }> {
-  let store: OpenStore | undefined;
-  try {
-    store = await open(disk);
-    return { cut: store.recovery.cut, state: describeStore(store) };
-  } catch (error) {
-    return { error };
-  } finally {
-    await store?.close();
-  }
-}
-
-function onlyLogOf(disk: SimulatedDisk): [string, Buffer] {
-  const logs = [...disk.files].filter(([path]) => path.endsWith('.jsonl'));
-  expect(logs).toHaveLength(1);
-  return logs[0] ?? ['', Buffer.alloc(0)];
-}
-
-function wholeLines(data: Buffer, size: number): { commits: number; end: number } {
-  const lines = data.subarray(0, size).toString('utf8').split('\n').slice(0, -1);
-  return { commits: lines.filter((line) => line.includes(' [')).length, end: Buffer.byteLength(lines.map((line) => `${line}\n`).join('')) };
-}
-
-test('a log truncated at any byte ends with the last commit that is whole', async () => {
-  const disk = await makeDisk();
-  const [path, data] = onlyLogOf(disk);
-  for (let size = 1; size < data.byteLength; size += 1) {
-    const { commits, end } = wholeLines(data, size);
-    disk.put(path, data.subarray(0, size));
-
-    const scanned = await scanLog(disk, `${directory}/log`, findSegments(['0000000000000001.jsonl']), () => {});
-
-    expect(scanned.nextSeq, `size ${size}`).toBe(commits + 1);
-    expect(scanned.cut?.bytes ?? 0, `size ${size}`).toBe(size - end);
-  }
-});
-
-test('a store with a truncated log holds the commits that are whole, and says what it cut', async () => {
-  const disk = await makeDisk();
-  const [path, data] = onlyLogOf(disk);
-  for (let size = 0; size < data.byteLength; size += bytesBetween) {
-    const { commits, end } = wholeLines(data, size);
-
-    const { state, cut, error } = await tell(withFile(disk, path, data.subarray(0, size)));
-
-    expect(error, `size ${size}`).toBeUndefined();
-    expect(state === history.states[commits], `size ${size}`).toBe(true);
-    expect(cut).toEqual(end === size && size > 0 ? null : { file: path, offset: end, bytes: size - end });
-  }
-}, 600_000);
-
-/** What tells of a flipped bit: an error's code, or a reported cut. */
-async function seeFlip(disk: SimulatedDisk, { path, data, offset, mask }: { path: string; data: Buffer; offset: number; mask: number }) {
-  const flipped = Buffer.from(data);
-  flipped.writeUInt8(flipped.readUInt8(offset) ^ mask, offset);
-
-  const { error, cut, state } = await tell(withFile(disk, path, flipped));
-
-  if (error instanceof RouseError) return error.code;
-  if (error !== undefined) throw error;
-  if (cut === null) throw new Error(`byte ${offset} of ${path} with mask ${mask} went unseen`);
-  expect(history.states).toContain(state);
-  return 'cut';
-}
-
-test.each([
-  { name: 'in the log', options: {} },
-  { name: 'with a checkpoint', options: { checkpoint: true } },
-  { name: 'closed in order', options: { checkpoint: true, close: true } },
-])(
-  'no flipped bit goes unseen: store $name',
-  async ({ options }) => {
-    const disk = await makeDisk(options);
-    const outcomes = new Map<string, number>();
-    for (const [path, data] of disk.files) {
-      for (let offset = 0; offset < data.byteLength; offset += bytesBetween) {
-        for (const mask of [0x01, 0x20, 0x80]) {
-          const seen = await seeFlip(disk, { path, data, offset, mask });
-          outcomes.set(seen, (outcomes.get(seen) ?? 0) + 1);
-        }
-      }
-    }
-    expect(new Set([...outcomes.keys(), 'STORE_FORMAT'])).toEqual(new Set(['STORE_CORRUPT', 'STORE_FORMAT', 'cut']));
-  },
-  600_000,
-);
 
 test('G10: damage in front of the last durable offset is told with file and offset, and nothing is changed', async () => {
-  const disk = await makeDisk();
-  const [path, data] = onlyLogOf(disk);
+  const disk = await makeStoreDisk(inLog);
+  const [path, data] = fileOf(disk, isLog);
   const line = data.indexOf('\n', 1_000) + 1;
   const damaged = Buffer.from(data);
   damaged.write('?', line + 5);
@@ -146,15 +37,15 @@ test('G10: damage in front of the last durable offset is told with file and offs
 });
 
 test('G10: a tail that was never synced is cut off, logged, and the store goes on behind it', async () => {
-  const disk = await makeDisk();
-  const [path, data] = onlyLogOf(disk);
+  const disk = await makeStoreDisk(inLog);
+  const [path, data] = fileOf(disk, isLog);
   const torn = withFile(disk, path, Buffer.concat([data, Buffer.alloc(700)]));
   const logger = new MemoryLogger();
 
-  const store = await open(torn, { logger });
+  const store = await openDamaged(torn, never, logger);
   const next = makeHistory(51).commits.at(-1);
   await store.append(next === undefined ? [] : [next]);
-  const again = await open(torn.afterPowerCut('everything'));
+  const again = await openDamaged(torn.afterPowerCut('everything'));
 
   expect(store.recovery).toEqual({ clean: false, cut: { file: path, offset: data.byteLength, bytes: 700 } });
   expect(logger.told).toMatchObject([{ level: 'warn', fields: { file: path, offset: data.byteLength, bytes: 700 } }]);
@@ -163,12 +54,12 @@ test('G10: a tail that was never synced is cut off, logged, and the store goes o
 });
 
 test('a damaged record is told when it is read, and takes no other with it', async () => {
-  const disk = await makeDisk({ checkpoint: true, close: true });
-  const shard = [...disk.files.keys()].find((path) => path.includes('/shards/instance-')) ?? '';
-  const data = Buffer.from(disk.files.get(shard) ?? Buffer.alloc(0));
+  const disk = await makeStoreDisk({ ...inShards, closed: true });
+  const [shard, bytes] = fileOf(disk, (path) => isShard(path, 'instance-'));
+  const data = Buffer.from(bytes);
   data.writeUInt8(0x21, data.byteLength - 10);
 
-  const store = await open(withFile(disk, shard, data));
+  const store = await openDamaged(withFile(disk, shard, data));
   const heads = [...store.instanceIds()];
   const results = heads.map((id) => {
     try {
@@ -190,8 +81,8 @@ test.each([
   { name: 'a shard that says null', change: () => Buffer.from('null') },
   { name: 'a shard with more behind it', change: (data: Buffer) => Buffer.concat([data, Buffer.from('\n')]) },
 ])('$name is refused when the store is opened', async ({ change }) => {
-  const disk = await makeDisk({ checkpoint: true });
-  const [path, data] = [...disk.files].find(([each]) => each.includes('/shards/instance-')) ?? ['', Buffer.alloc(0)];
+  const disk = await makeStoreDisk(inShards);
+  const [path, data] = fileOf(disk, (each) => isShard(each, 'instance-'));
 
   const { error } = await tell(withFile(disk, path, Buffer.from(change(data))));
 
@@ -200,12 +91,11 @@ test.each([
 });
 
 test('a shard in the place of another is refused', async () => {
-  const disk = await makeDisk({ checkpoint: true });
-  const paths = [...disk.files.keys()].filter((path) => path.includes('/shards/'));
-  const mailbox = paths.find((path) => path.includes('/mailbox-')) ?? '';
-  const instance = paths.find((path) => path.includes('/instance-')) ?? '';
+  const disk = await makeStoreDisk(inShards);
+  const [mailbox] = fileOf(disk, (path) => isShard(path, 'mailbox-'));
+  const [, instance] = fileOf(disk, (path) => isShard(path, 'instance-'));
 
-  const { error } = await tell(withFile(disk, mailbox, disk.files.get(instance) ?? Buffer.alloc(0)));
+  const { error } = await tell(withFile(disk, mailbox, instance));
 
   expect(error).toBeInstanceOf(StoreCorruptError);
   expect(error).toMatchObject({ file: mailbox });
@@ -216,8 +106,8 @@ test.each([
   { name: 'log', of: '/log/' },
   { name: 'meta.json', of: '/meta.json' },
 ])('a $name that is missing is refused', async ({ of }) => {
-  const disk = await makeDisk({ checkpoint: true });
-  const path = [...disk.files.keys()].find((each) => each.includes(of)) ?? '';
+  const disk = await makeStoreDisk(inShards);
+  const [path] = fileOf(disk, (each) => each.includes(of));
   disk.drop(path);
 
   const { error } = await tell(disk);
@@ -229,10 +119,10 @@ test.each([
 test('a log that ends in front of its checkpoint is refused', async () => {
   const disk = createSimulatedDisk();
   const logger = new MemoryLogger();
-  const store = await open(disk, { logBytesMin: 300_000, logger });
+  const store = await openDamaged(disk, 300_000, logger);
   let appended: Promise<void> | undefined;
   disk.fault = (call, path) => {
-    if (call === 'rename' && path.includes('/shards/instance-0')) appended ??= store.append([commit(put('late', 1))]);
+    if (call === 'open' && path.includes('/shards/instance-0')) appended ??= store.append([commit(put('late', 1))]);
     return undefined;
   };
   const written = logger.next('wrote a checkpoint');
@@ -240,7 +130,7 @@ test('a log that ends in front of its checkpoint is refused', async () => {
   await written;
   await appended;
   const image = disk.afterPowerCut('everything');
-  const [path, data] = onlyLogOf(image);
+  const [path, data] = fileOf(image, isLog);
 
   const { error } = await tell(withFile(image, path, data.subarray(0, data.indexOf('\n') + 1)));
 
@@ -249,21 +139,18 @@ test('a log that ends in front of its checkpoint is refused', async () => {
 });
 
 test('a segment that is missing in between is refused', async () => {
-  const disk = await makeDisk();
-  const [path, data] = onlyLogOf(disk);
-  const lines = data.toString('utf8').split('\n');
-  disk.drop(path);
-  disk.put(path, Buffer.from(`${lines.slice(0, 6).join('\n')}\n`));
-  const rest = createSimulatedDisk();
-  const other = await open(rest);
-  await other.append(history.commits.slice(0, 10));
-  const [, tail] = onlyLogOf(rest.afterPowerCut('everything'));
-  disk.put(`${directory}/log/0000000000000031.jsonl`, tail);
+  const disk = await makeStoreDisk(inLog);
+  const [path, data] = fileOf(disk, isLog);
+  const lines = readLog(data);
+  const first = lines.filter(({ seq, json }) => seq <= 10 || (seq === 11 && json.startsWith('{')));
+  const third = lines.filter(({ seq }) => seq > 30);
+  disk.put(path, writeLog(first));
+  disk.put(segmentPath(31), writeLog([{ seq: 31, json: '{"durable":0}' }, ...third]));
 
-  const { error, cut } = await tell(disk);
+  const { error } = await tell(disk);
 
-  expect(error ?? cut).not.toBeNull();
   expect(error).toBeInstanceOf(StoreCorruptError);
+  expect(error).toMatchObject({ file: segmentPath(31), offset: 0 });
 });
 
 test.each([
@@ -273,18 +160,57 @@ test.each([
   ['{', StoreCorruptError],
   ['{}', StoreFormatError],
   ['{"format":"someone else"}', StoreFormatError],
-  ['{"format":"rouse-store","version":2,"shards":{}}', StoreFormatError],
+  ['{"format":"rouse-store","version":99,"shards":{}}', StoreFormatError],
   ['{"format":"rouse-store","version":1}', StoreCorruptError],
   [
     '{"format":"rouse-store","version":1,"crc":"00000000","meta":{"generation":0,"logFrom":1,"instance":[0],"mailbox":[0]}}\n',
     StoreCorruptError,
   ],
 ])('a meta.json of %j is refused, and the directory is left as it was', async (text, type) => {
-  const disk = await makeDisk({ checkpoint: true });
-  const damaged = withFile(disk, meta, Buffer.from(text));
+  const disk = await makeStoreDisk(inShards);
+  const damaged = withFile(disk, metaPath, Buffer.from(text));
 
   const { error } = await tell(damaged);
 
   expect(error).toBeInstanceOf(type);
   expect([...damaged.files.keys()].sort()).toEqual([...disk.files.keys()].sort());
+});
+
+test.each([
+  { name: 'a line is missing', change: (lines: string[]) => lines.toSpliced(2, 1) },
+  { name: 'a line is there twice', change: (lines: string[]) => lines.toSpliced(2, 0, lines[2] ?? '') },
+  { name: 'the last line of a batch is missing', change: (lines: string[]) => lines.toSpliced(11, 1) },
+  { name: 'the marker of a batch is missing', change: (lines: string[]) => lines.toSpliced(7, 1) },
+  { name: 'the first marker is missing', change: (lines: string[]) => lines.slice(1) },
+  { name: 'an editor has changed the ends of lines', change: (lines: string[]) => lines.join('\r\n').split('\n') },
+  { name: 'all is zeros', change: (lines: string[]) => ['\0'.repeat(lines.join('\n').length)] },
+  { name: 'it is another file', change: () => ['{"name":"theirs","version":"1.0.0"}', ''] },
+])('G10: a log is not taken for an unsynced tail when $name: it is refused, and left as it is', async ({ change }) => {
+  const disk = await makeStoreDisk(inLog);
+  const [path, data] = fileOf(disk, isLog);
+  const spoilt = Buffer.from(change(data.toString('utf8').split('\n')).join('\n'));
+  const damaged = withFile(disk, path, spoilt);
+
+  const { error } = await tell(damaged);
+
+  expect(error).toBeInstanceOf(StoreCorruptError);
+  expect(error).toMatchObject({ file: path });
+  expect(damaged.files.get(path)).toEqual(spoilt);
+});
+
+test('blocks of an older log behind the end are no sign of damage', async () => {
+  const disk = await makeStoreDisk(inLog);
+  const [path, data] = fileOf(disk, isLog);
+  const older = createSimulatedDisk();
+  const store = await openDamaged(older);
+  for (let seq = 1; seq <= 30; seq += 1) await store.append([commit(put('m', seq, 'x'.repeat(1_000)))]);
+  // As a file system leaves them that gives a file its blocks before it has written them.
+  const stale = fileOf(older, isLog)[1].subarray(data.byteLength);
+  expect(stale.toString('latin1')).toContain('{"durable":');
+
+  const { error, cut, state } = await tell(withFile(disk, path, Buffer.concat([data, stale])));
+
+  expect(error).toBeUndefined();
+  expect(cut).toEqual({ file: path, offset: data.byteLength, bytes: stale.byteLength });
+  expect(state).toBe(fifty.states.at(-1));
 });

@@ -137,6 +137,28 @@ test('files that a checkpoint removes while they are read are read to their ends
   expect(figures.instances.total).toBe(Math.min(600, figures.commits));
 });
 
+test('with too many shards to hold them all, those that a checkpoint takes away are begun anew', async () => {
+  const { disk, append, checkpoint } = await makeBusyStore();
+  await checkpoint();
+  await append(3);
+  const isShard = (path: string): boolean => path.includes('/shards/') && path.endsWith('.json');
+  let opened = 0;
+  let isReplaced = false;
+  disk.fault = (call, path) => (call === 'open' && isShard(path) && ++opened === 2 ? 'EMFILE' : undefined);
+  disk.delay = (call, path) => {
+    // The first is opened a second time, by itself.
+    if (call !== 'open' || !isShard(path) || opened !== 2 || isReplaced) return undefined;
+    isReplaced = true;
+    return checkpoint();
+  };
+
+  const { problems, figures } = await verifyStore('/data/store', { fileSystem: disk });
+
+  expect(isReplaced).toBe(true);
+  expect(problems).toEqual([]);
+  expect(figures.instances.total).toBe(Math.min(600, figures.commits));
+});
+
 test('a store that never stands still long enough is refused in the end', async () => {
   const { disk, checkpoint } = await makeBusyStore();
   await checkpoint();

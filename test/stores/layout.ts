@@ -68,6 +68,15 @@ export function syncedCommits(data: Buffer): number {
   return lines.slice(0, last).filter(({ json }) => json.startsWith('[')).length;
 }
 
+/** Whether a line behind this offset can only have been written when all in front of it was on disk: a marker with this number or a later one. */
+export function showsSynced(data: Buffer, offset: number, seq: number): boolean {
+  const lines = data.toString('latin1', offset).split('\n').slice(0, -1);
+  return lines.some((line) => {
+    const [, number = '', crc, json = ''] = /^([1-9][0-9]*) ([0-9a-f]{8}) (\{"durable":[0-9]+(?:,"sealed":true)?\})$/.exec(line) ?? [];
+    return crc !== undefined && Number(number) >= seq && crc === toChecksum(crc32(json, Number(number) >>> 0));
+  });
+}
+
 /** The meta of a store with its checksum put right. */
 export function writeMeta(data: Buffer, change: (meta: Record<string, unknown>) => unknown): Buffer {
   const whole = JSON.parse(data.toString('utf8')) as { meta: Record<string, unknown>; crc: string };

@@ -60,12 +60,16 @@ async function collected(directory: string): Promise<string[]> {
 }
 
 function mounted(context: TestContext, options: MountedDiskOptions): MountedDisk {
+  const disk = orSkip(context, () => MountedDisk.make(options));
+  onTestFinished(() => disk.end());
+  return disk;
+}
+
+function orSkip<T>(context: TestContext, task: () => T): T {
   try {
-    const disk = MountedDisk.make(options);
-    onTestFinished(() => disk.end());
-    return disk;
+    return task();
   } catch (error) {
-    if (error instanceof NoMountError) context.skip(`no disk can be mounted here: ${error.message}`);
+    if (error instanceof NoMountError) context.skip(`it cannot be shown here: ${error.message}`);
     throw error;
   }
 }
@@ -106,7 +110,7 @@ test('a disk that breaks down and becomes read-only stops the runtime, and loses
   await runtime.send('all', item, { id: 'one of many', padding: '' });
   acknowledged.add('one of many');
 
-  disk.breakDown();
+  orSkip(context, () => disk.breakDown());
   const refusals = await sending;
   const later = await runtime.send('all', item, { id: 'later', padding: '' }).catch((error: unknown) => error);
   await runtime.stop();

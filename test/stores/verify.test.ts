@@ -4,15 +4,19 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { encodeMarker, toChecksum } from '../../src/adapters/stores/json/log-line.js';
-import { decodeHeader, decodePreamble, encodeHeader, preambleBytes } from '../../src/adapters/stores/json/shard-format.js';
-import { readRows } from '../../src/adapters/stores/json/shard-rows.js';
+import { LogTails } from '../../src/adapters/stores/json/operations/log-tails.js';
+import { type VisitCommit, walkLog } from '../../src/adapters/stores/json/operations/log-walk.js';
+import { Pace } from '../../src/adapters/stores/json/operations/pace.js';
+import { Findings } from '../../src/adapters/stores/json/operations/report.js';
+import { withView } from '../../src/adapters/stores/json/operations/store-view.js';
+import { preambleBytes } from '../../src/adapters/stores/json/shard-format.js';
 import { RouseError } from '../../src/runtime/errors.js';
 import type { Change } from '../../src/runtime/ports.js';
 import { StoreFormatError, StoreReadError } from '../../src/runtime/store-errors.js';
 import { type StoreProblem, type StoreReport, verifyStore } from '../../src/store.js';
 import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
-import { bytesOf, directory, never, oldShop, pathsOf, shop } from './shop-disk.js';
-import { begin, commit, MemoryLogger, onInstance, onMailbox, openStore } from './store-harness.js';
+import { bytesOf, directory, never, oldShop, openShop, pathsOf, shop } from './shop-disk.js';
+import { begin, commit, MemoryLogger, onMailbox, openStore } from './store-harness.js';
 
 /** Every byte takes minutes: the long run asks for it. */
 const bytesBetween = Number(process.env.ROUSE_BYTES_BETWEEN ?? 61);
@@ -118,13 +122,14 @@ test('all damage is found, not only the first, and each is told with its place a
   expect(problemCount).toBe(problems.length);
   expect(problems.filter(({ file }) => file === log).map(({ offset }) => offset)).toEqual(places);
   expect(problems).toContainEqual({
+    kind: 'damage',
     file: first,
     offset: expect.any(Number),
     what: expect.stringContaining('checksum'),
     instance: expect.any(String),
   });
-  expect(problems).toContainEqual({ file: second, offset: 34, what: expect.stringContaining('header') });
-  expect(problems).toContainEqual({ file: third, offset: 0, what: 'the file is missing' });
+  expect(problems).toContainEqual({ kind: 'damage', file: second, offset: 34, what: expect.stringContaining('header') });
+  expect(problems).toContainEqual({ kind: 'damage', file: third, offset: 0, what: 'the file is missing' });
 });
 
 function damage(disk: SimulatedDisk, path: string, change: (data: Buffer) => void): void {
@@ -149,7 +154,7 @@ test.each([
 
   const { problems } = await verify(disk);
 
-  expect(problems[0]).toEqual({ file: path, offset: expect.any(Number), what: expect.stringContaining(what) });
+  expect(problems[0]).toEqual({ kind: 'damage', file: path, offset: expect.any(Number), what: expect.stringContaining(what) });
 });
 
 function replaced(data: Buffer, from: string, to: string): Buffer {
@@ -163,8 +168,10 @@ test('a shard in the place of another is a problem, and so is every row in it', 
 
   const { problems } = await verify(disk);
 
-  expect(problems).toContainEqual({ file: first, offset: 0, what: 'it is another shard than its name says' });
-  expect(problems).toContainEqual(expect.objectContaining({ file: first, what: expect.stringContaining('where nobody looks') }));
+  expect(problems).toContainEqual({ kind: 'damage', file: first, offset: 0, what: 'it is another shard than its name says' });
+  expect(problems).toContainEqual(
+    expect.objectContaining({ kind: 'damage', file: first, what: expect.stringContaining('where nobody looks') }),
+  );
 });
 
 test('without meta.json its files are looked through as they are', async () => {
@@ -181,6 +188,47 @@ test('without meta.json its files are looked through as they are', async () => {
 });
 
 describe('the log', () => {
+  test('is judged as opening the store judges it, wherever it is damaged or ends', async () => {
+    const sound = await shop();
+    const [path = ''] = pathsOf(sound, '/log/');
+    const data = bytesOf(sound, path);
+    const judged = new Map<string, number>();
+    for (let offset = 0; offset < data.byteLength; offset += bytesBetween) {
+      const flipped = Buffer.from(data);
+      flipped.writeUInt8(flipped.readUInt8(offset) ^ 0x04, offset);
+      for (const changed of [flipped, data.subarray(0, offset)]) {
+        const disk = sound.afterPowerCut('everything');
+        disk.put(path, changed);
+        const { problems, tail } = await verify(disk);
+
+        const opened = await openShop(disk).then(
+          async (store) => {
+            await store.crash();
+            return store.recovery.cut;
+          },
+          (error: unknown) => error,
+        );
+
+        const what = `byte ${offset} of ${data.byteLength}`;
+        if (problems.length > 0) expect(opened, what).toMatchObject({ code: 'STORE_CORRUPT', file: path, offset: problems[0]?.offset });
+        else expect(tail, what).toEqual(opened);
+        judged.set(problems.length > 0 ? 'damaged' : tail === null ? 'sound' : 'cut', offset);
+      }
+    }
+    expect([...judged.keys()].sort()).toEqual(['cut', 'damaged']);
+  }, 60_000);
+
+  test('that is longer than may be held at once is gone through for some shards after the other', async () => {
+    const disk = await shop();
+    const whole = await tailsOf(disk, 1_000_000);
+
+    const piecewise = await tailsOf(disk, 1);
+
+    expect(piecewise.tails).toEqual(whole.tails);
+    expect(whole.tails).toHaveLength(10);
+    expect([whole.readings, piecewise.readings]).toEqual([1, 4]);
+  });
+
   test('an end that was never synced is its tail, and no problem', async () => {
     const disk = await shop();
     const [path = ''] = pathsOf(disk, '/log/');
@@ -190,7 +238,7 @@ describe('the log', () => {
     const { ok, tail, figures } = await verify(disk);
 
     expect(ok).toBe(true);
-    expect(tail).toEqual({ file: path, offset: data.byteLength, bytes: 7 });
+    expect(tail).toEqual({ kind: 'damage', file: path, offset: data.byteLength, bytes: 7 });
     expect(figures).toMatchObject(shopFigures);
   });
 
@@ -202,12 +250,12 @@ describe('the log', () => {
     const [path = ''] = pathsOf(disk, '/log/');
     const other = bytesOf(disk, path);
     disk.drop(path);
-    expect((await verify(disk)).problems).toEqual([{ file: path, offset: 0, what: 'the file is missing' }]);
+    expect((await verify(disk)).problems).toEqual([{ kind: 'damage', file: path, offset: 0, what: 'the file is missing' }]);
 
     disk.put(path, other);
     const behind = path.replace('0001.jsonl', '0007.jsonl');
     disk.put(behind, Buffer.from(encodeMarker(7, 0, false)));
-    expect((await verify(disk)).problems).toEqual([{ file: behind, offset: 0, what: 'commit 2 is missing' }]);
+    expect((await verify(disk)).problems).toEqual([{ kind: 'damage', file: behind, offset: 0, what: 'commit 2 is missing' }]);
   });
 
   test('one that ends in front of the checkpoint is a problem', async () => {
@@ -231,7 +279,9 @@ describe('the log', () => {
 
     const { problems } = await verify(found);
 
-    expect(problems).toEqual([{ file: path, offset: expect.any(Number), what: expect.stringContaining('the checkpoint goes up to 51') }]);
+    expect(problems).toEqual([
+      { kind: 'damage', file: path, offset: expect.any(Number), what: expect.stringContaining('the checkpoint goes up to 51') },
+    ]);
   });
 
   test('a marker that a newer version wrote is refused', async () => {
@@ -244,6 +294,25 @@ describe('the log', () => {
   });
 });
 
+/** What the log says of the instances of each shard, when so many bytes of it may be held, and how often it was read. */
+async function tailsOf(disk: SimulatedDisk, bytesMax: number): Promise<{ tails: unknown[]; readings: number }> {
+  const pace = new Pace(undefined);
+  return withView({ fs: disk, root: directory }, async (view) => {
+    const tails = new LogTails(disk, pace, view, bytesMax);
+    const visit: VisitCommit = (_seq, changes) => tails.note(changes);
+    tails.noteEnd(await walkLog(view.segments, { fs: disk, pace, found: new Findings(), visit }));
+    let readings = 0;
+    disk.fault = (call, path) => {
+      if (call === 'read' && path.includes('/log/')) readings += 1;
+      return undefined;
+    };
+    const told: unknown[] = [];
+    for await (const [{ shard }, ofShard] of tails.byShard('instance', view.places('instance')))
+      for (const [key, deltas] of ofShard) told.push([shard, key, deltas]);
+    return { tails: told, readings };
+  });
+}
+
 function newerMarker(seq: number, offset: number): Buffer {
   const json = `{"durable":${offset},"format":3}`;
   return Buffer.from(`${seq} ${toChecksum(crc32(json, seq))} ${json}\n`);
@@ -252,83 +321,6 @@ function newerMarker(seq: number, offset: number): Buffer {
 /** An event at an address where events come at noon. */
 function atNoon(seq: number): Change {
   return onMailbox('#noon\nhere', { p: [[seq, 1_000 + seq, { n: seq }, 0, 90_000, 0]] });
-}
-
-const asleep = { t: 1_000, n: ['provision', 1, null, 0, 0] };
-
-describe('what no runtime would have written', () => {
-  test.each<[string, string, Change]>([
-    ['a change of an instance that never began', 'cannot be applied', onInstance('a', { t: 1 })],
-    ['an outcome of what was never asked', 'cannot be applied', onInstance('a', { ...asleep, j: [[9, 9, 'ok', null]] })],
-    ['no workflow', 'no workflow', onInstance('a', { t: 1, n: ['', 1, null, 0, 0] })],
-    ['a parent at the top', 'contradict', onInstance('a', { t: 1, n: ['w', 1, null, 0, 'b'] })],
-    ['an input that cannot be read', 'input', onInstance('a', { t: 1, n: ['w', 1, { $: 'x' }, 0, 0] })],
-    ['a deadline without end', 'deadline', onInstance('a', { ...asleep, p: [[0, 0, 'sleep', 'sleep', 1, { d: 'never' }]] })],
-    ['a sleep without a deadline', 'deadline', onInstance('a', { ...asleep, p: [[0, 0, 'sleep', 'sleep', 1]] })],
-    ['a wait of no kind', 'nothing that there is', onInstance('a', { ...asleep, p: [[0, 0, 'hope', 'h', 1]] })],
-    ['a receive that listens nowhere', 'listens nowhere', onInstance('a', { ...asleep, p: [[0, 0, 'receive', 'r', 1, { d: 9 }]] })],
-    ["another instance's token", 'token', onInstance('a', { ...asleep, p: [[0, 0, 'callback', 'c', 1, { o: 'xyz.b' }]] })],
-    ['an outcome twice', 'twice', onInstance('a', { ...asleep, j: [entry(0, 1), entry(0, 1)] })],
-    ['an outcome of what it waits for', 'waits for 0:1', onInstance('a', { ...asleep, j: [entry(0, 1)], p: [[0, 1, 'step', 's', 1]] })],
-    ['an error that is none', 'value', onInstance('a', { ...asleep, j: [[0, 0, 'error', 7, 'step', 's', null, 1]] })],
-    ['an end that is none', 'status', onInstance('a', { ...asleep, z: ['over', null] })],
-    ['a failure without an error', 'ended', onInstance('a', { ...asleep, z: ['failed', null] })],
-    ['an address that is none', 'address', onMailbox('approval', { p: [[1, 1, null, 0, 9, 0]] })],
-    ['a keyed event that never expires', 'expires', onMailbox('#e\nk', { p: [[1, 1, null, 0, 0, 0]] })],
-    [
-      'events in another order',
-      'came after',
-      onMailbox('#e\nk', {
-        p: [
-          [2, 1, null, 0, 9, 0],
-          [1, 1, null, 0, 9, 0],
-        ],
-      }),
-    ],
-    ['a dead letter from nowhere', 'nowhere', onMailbox('!dead', { p: [[1, 1, null, 0, 9, 0]] })],
-    ['the mailbox of an instance that there is not', 'there is not', onMailbox('@e\nnobody', { p: [[1, 1, null, 0, 0, 0]] })],
-  ])('%s is told, in the log and in a shard', async (_name, what, change) => {
-    const disk = createSimulatedDisk();
-    const logger = new MemoryLogger();
-    const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: never }), logger);
-    await store.append([commit(begin('sound')), commit(change)]);
-    await store.crash();
-    const subject = change.table === 'instance' ? { instance: change.key } : { mailbox: change.key };
-    const [log = ''] = pathsOf(disk, '/log/');
-
-    const { problems, figures } = await verify(disk);
-
-    const offset = bytesOf(disk, log).indexOf('\n2 ') + 1;
-    expect(problems).toEqual([{ file: log, offset, what: expect.stringContaining(what), ...subject }]);
-    expect(figures.instances.total).toBeGreaterThanOrEqual(1);
-  });
-
-  test('a head that says something else than its body is told', async () => {
-    const disk = await shop();
-    const [path = ''] = pathsOf(disk, '/shards/instance-');
-    const data = bytesOf(disk, path);
-    const { headsStart, rows } = readRows(path, data);
-    const [row] = rows.filter(({ head }) => head?.toString().includes('#'));
-    const head = row?.head ?? Buffer.alloc(0);
-    head.write('@', head.indexOf('#'));
-    disk.put(path, withRightHeads(data, headsStart));
-
-    const { problems } = await verify(disk);
-
-    expect(problems).toEqual([{ file: path, offset: row?.offset, what: expect.stringContaining('head'), instance: row?.key }]);
-  });
-});
-
-function entry(task: number, pos: number): unknown[] {
-  return [task, pos, 'ok', null, 'step', 's', null, 1];
-}
-
-/** A shard whose heads were changed, with the checksums that go with them. */
-function withRightHeads(data: Buffer, headsStart: number): Buffer {
-  const { headerBytes, crc } = decodePreamble('', data.subarray(0, preambleBytes));
-  const header = decodeHeader('', data.subarray(preambleBytes, preambleBytes + headerBytes), crc);
-  const headsCrc = toChecksum(crc32(data.subarray(headsStart, headsStart + header.headsBytes)));
-  return Buffer.concat([encodeHeader({ ...header, headsCrc }), data.subarray(headsStart)]);
 }
 
 describe('what cannot be read at all', () => {
@@ -361,6 +353,14 @@ describe('what cannot be read at all', () => {
 
     expect(problems.map(({ file }) => file)).toEqual([first, second]);
     expect(problems[0]?.what).toContain('EIO');
+  });
+
+  test.each([1, 4, 7])('with only %i shards open at a time it is sound all the same', async (filesMax) => {
+    const disk = await shop();
+    disk.fault = (call, path) => (call === 'open' && path.includes('/shards/') && disk.openFiles > filesMax ? 'EMFILE' : undefined);
+
+    expect(await verify(disk)).toMatchObject({ ok: true, figures: shopFigures });
+    expect(disk.openFiles).toBe(0);
   });
 
   test('a signal ends it, and leaves no file open', async () => {

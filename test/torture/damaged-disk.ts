@@ -8,7 +8,8 @@ import { directory } from '../stores/layout.js';
 import { MemoryLogger, openStore } from '../stores/store-harness.js';
 import { orHang } from './disk-life.js';
 
-const never = 1_000_000_000;
+/** Without checkpoints. */
+export const never = 1_000_000_000;
 
 export const fifty: History = makeHistory(50);
 
@@ -26,8 +27,8 @@ export const storeKinds: readonly StoreKind[] = [
   { name: 'with a checkpoint, closed', checkpoint: true, closed: true },
 ];
 
-export function openDamaged(disk: SimulatedDisk, logBytesMin = never): Promise<OpenStore> {
-  return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), new MemoryLogger());
+export function openDamaged(disk: SimulatedDisk, logBytesMin = never, logger = new MemoryLogger()): Promise<OpenStore> {
+  return openStore(jsonStore(directory, { fileSystem: disk, logBytesMin }), logger);
 }
 
 /** A store of fifty commits in batches of five. */

@@ -31,6 +31,7 @@ async function run({ scale, seed, progress }: FaultOptions): Promise<FaultOutcom
   const { disks, cutsEach } = plans[scale];
   const folder = mkdtempSync(join(tmpdir(), 'rouse-power-'));
   try {
+    tryOut();
     const program = build(folderIn(folder, 'victim'), new URL('../kill/child.ts', import.meta.url));
     const control = build(folderIn(folder, 'control'), new URL('./power-cut/plain-lowdb.ts', import.meta.url));
     const outcomes: PowerOutcome[] = [];
@@ -49,6 +50,16 @@ async function run({ scale, seed, progress }: FaultOptions): Promise<FaultOutcom
     throw error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @throws NoMountError where no disk can be made whose power can be cut. */
+function tryOut(): void {
+  const disk = MountedDisk.make({ megabytes: 16 });
+  try {
+    disk.cutPower([]);
+  } finally {
+    disk.end();
   }
 }
 

@@ -27,7 +27,7 @@ export const truncation: Fault = {
 };
 
 /** In the short run each so-manyth byte, and all around the ends of lines. */
-const bytesBetween = 7;
+const bytesBetween = 13;
 
 async function truncateAll(kind: StoreKind, { scale, seed, progress }: FaultOptions): Promise<{ bytes: number; cuts: number }> {
   const disk = await makeStoreDisk(kind);
@@ -37,7 +37,6 @@ async function truncateAll(kind: StoreKind, { scale, seed, progress }: FaultOpti
   for (let size = 0; size < data.byteLength; size += 1) {
     const { commits, end } = wholeLines(data, size);
     const isSampled = size % bytesBetween === seed % bytesBetween || size - end < 2 || data[size] === 0x0a;
-    // An empty log behind a checkpoint has lost the marker that it began with, which was synced.
     if (scale === 'short' && !isSampled) continue;
     const what = `${kind.name}, ${size} of ${data.byteLength} bytes`;
     progress(what);

@@ -7,7 +7,7 @@
 //   L1. A disk that was made is unmounted and deleted when its maker ends: in order, by an error, or by a signal. What a
 //       maker that was killed has left is unmounted by the next one.
 
-import { spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -52,7 +52,7 @@ fcntl.ioctl(directory, ${shutdownCall}, struct.pack("I", ${withoutFlush}))`,
 const disks = new Set<MountedDisk>();
 let isWatching = false;
 
-/** Such a disk cannot be made here. */
+/** Such a disk cannot be made here, or not be broken. */
 export class NoMountError extends Error {}
 
 export interface MountedDiskOptions {
@@ -134,7 +134,11 @@ export class MountedDisk {
         .split('\n')
         .find((mount) => mount.split(' ')[1] === this.path)
         ?.split(' ')[0] ?? '';
-    writeFileSync(`/sys/fs/ext4/${basename(device)}/trigger_fs_error`, 'the test wants it');
+    try {
+      writeFileSync(`/sys/fs/ext4/${basename(device)}/trigger_fs_error`, 'the test wants it');
+    } catch (error) {
+      throw new NoMountError(`its file system cannot be told that it is damaged: ${error}`);
+    }
   }
 
   /**
@@ -158,7 +162,7 @@ export class MountedDisk {
   end(): void {
     disks.delete(this);
     // Lazily: whoever has a file of it open does not keep it in the tree.
-    if (this.#isMounted) spawnSync('umount', ['-l', this.path]);
+    if (this.#isMounted) call('umount', '-l', this.path);
     this.#isMounted = false;
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -167,9 +171,13 @@ export class MountedDisk {
 class CommandError extends Error {}
 
 function run(program: string, ...args: string[]): void {
-  const { error, status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  const { error, status, stderr } = call(program, ...args);
   if (error === undefined && status === 0) return;
   throw new CommandError(`${program}: ${error?.message ?? stderr.trim()}`);
+}
+
+function call(program: string, ...args: string[]): SpawnSyncReturns<string> {
+  return spawnSync(program, args, { encoding: 'utf8' });
 }
 
 function watchEnd(): void {
@@ -195,7 +203,7 @@ function removeLeftovers(): void {
     const path = mount.split(' ')[1] ?? '';
     const maker = new RegExp(`/${prefix}(\\d+)-[^/]+/disk$`).exec(path)?.[1];
     if (maker === undefined || existsSync(`/proc/${maker}`)) continue;
-    spawnSync('umount', ['-l', path]);
+    call('umount', '-l', path);
     rmSync(join(path, '..'), { recursive: true, force: true });
   }
 }

@@ -35,7 +35,7 @@ export class Draw {
   }
 }
 
-const deep = 50_000;
+const deep = 1_500;
 /** Texts that stand where others should. */
 const strange: readonly string[] = [
   ...[
@@ -136,9 +136,10 @@ const raw: readonly Mutation[] = [
     const at = draw.below(data.byteLength + 1);
     return Buffer.concat([data.subarray(0, at), draw.bytes(1 + draw.below(600)), data.subarray(at)]);
   }),
-  ofBytes('a sector of zeros', (data, draw) =>
-    data.fill(0, draw.below(data.byteLength) & ~511, (draw.below(data.byteLength) & ~511) + 512),
-  ),
+  ofBytes('sectors of zeros', (data, draw) => {
+    const start = draw.below(data.byteLength) & ~511;
+    return data.fill(0, start, Math.min(data.byteLength, start + 512 * (1 + draw.below(4))));
+  }),
   ofBytes('spliced from another file', (data, draw, disk) => {
     const [, other] = fileOf(disk, draw);
     const from = draw.below(other.byteLength);

@@ -64,6 +64,8 @@ class JumpyWorld {
   readonly #waits = new Map<string, number>();
   readonly #sleeper = workflow('sleeper', (plan: Plan) => this.#sleep(plan));
   #runtime: TestRuntime | null = null;
+  /** What the clock says while the runtime opens: deadlines fire then, too. */
+  #openedAt = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -87,6 +89,8 @@ class JumpyWorld {
   }
 
   async #open(startAt: number): Promise<void> {
+    this.#runtime = null;
+    this.#openedAt = startAt;
     const maxResident = this.#dice.chance(0.5) ? 0 : 100;
     this.#runtime = await createTestRuntime({ workflows: [this.#sleeper], store: this.#store, startAt, seed: this.#seed, maxResident });
     await this.#runtime.runUntilIdle();
@@ -129,7 +133,7 @@ class JumpyWorld {
       yield* waitUntil(dueAt, round + id.length);
       yield* step('look', () => {
         this.#waits.delete(id);
-        this.wakes.push({ id, round, dueAt, at: this.#world.now() });
+        this.wakes.push({ id, round, dueAt, at: this.#runtime?.now() ?? this.#openedAt });
       });
     }
   }

@@ -25,7 +25,7 @@ export class LoadHost<Question> {
     // When it is killed its pipe breaks; that it is gone is told by its end.
     this.pipe.on('error', () => {});
     this.#child.on('message', (message) => this.#hear(message as Answer));
-    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    this.#ended = new Promise((resolve) => this.#child.once('exit', () => resolve()));
     void this.#ended.then(() => this.#fail('The process with the runtime has ended.'));
   }
 

@@ -10,7 +10,7 @@ import { WatchedLoop } from './watched-loop.js';
 
 export type SleepersQuestion =
   | { readonly kind: 'open'; readonly directory: string; readonly instances: number; readonly logBytesMin: number | null }
-  /** What an idle loop shows, for a while. */
+  /** What an idle loop shows, for a while, when no checkpoint is written any more. */
   | { readonly kind: 'idle'; readonly ms: number }
   | { readonly kind: 'begin' }
   | { readonly kind: 'figures' }
@@ -50,6 +50,7 @@ async function answer(question: SleepersQuestion): Promise<unknown> {
     case 'open':
       return open(question);
     case 'idle':
+      await loop.quiet();
       loop.begin();
       await pause(question.ms);
       return loop.take();

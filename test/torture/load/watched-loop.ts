@@ -30,6 +30,7 @@ export class WatchedLoop {
   /** Since the last tick. */
   #hasWritten = false;
   #checkpoints = 0;
+  #whenWritten: (() => void)[] = [];
 
   constructor() {
     this.fileSystem = {
@@ -46,8 +47,14 @@ export class WatchedLoop {
         if (basename(to) !== 'meta.json') return;
         this.#isWriting = false;
         this.#checkpoints += 1;
+        for (const resolve of this.#whenWritten.splice(0)) resolve();
       },
     };
+  }
+
+  /** Resolves when no checkpoint is being written. */
+  quiet(): Promise<void> {
+    return this.#isWriting ? new Promise((resolve) => this.#whenWritten.push(resolve)) : Promise.resolve();
   }
 
   /** Forgets what was measured, and begins. */

@@ -18,6 +18,9 @@ export interface Found {
   readonly eventsPerSecond: number;
 }
 
+/** What the process ends with when its step ends it, and nothing else does. */
+const DEADLY_EXIT = 42;
+
 const [directory = '', isDeadly = '', ending = ''] = process.argv.slice(2);
 const go = event<number>('go');
 
@@ -37,7 +40,7 @@ const deadly = workflow('deadly', () => step('die', die));
 
 function die(): string {
   if (isDeadly !== 'deadly') return 'survived';
-  if (ending === 'exit') process.exit(1);
+  if (ending === 'exit') process.exit(DEADLY_EXIT);
   process.kill(process.pid, 'SIGKILL');
   return 'is dying';
 }

@@ -11,6 +11,8 @@ import type { FaultOptions } from '../fault.js';
 import type { Found, ToDeadly } from './deadly.js';
 
 const plans = { short: { sleepers: 1_000, workers: 10 }, long: { sleepers: 20_000, workers: 200 } };
+/** What the step ends the process with when it does not kill it. */
+const DEADLY_EXIT = 42;
 /** More than it may take. */
 const LIVES_MAX = 2 * limits.interruptionsMax;
 
@@ -62,6 +64,10 @@ function tellFirst(program: string, store: string, order: ToDeadly, ending = 'ki
       if (message.kind !== 'filled') child.kill('SIGKILL');
     });
     child.once('error', reject);
-    child.once('close', () => resolve(answer?.kind === 'filled' ? null : answer));
+    child.once('close', (code, signal) => {
+      if (signal !== 'SIGKILL' && code !== DEADLY_EXIT)
+        reject(new Error(`The process did not die of its step (${signal ?? `exit code ${code}`}).`));
+      else resolve(answer?.kind === 'filled' ? null : answer);
+    });
   });
 }

@@ -38,12 +38,17 @@ export class Control {
     await Promise.race([new Promise((resolve) => child.once('message', resolve)), this.#ended]);
   }
 
-  begin(): void {
+  /** Resolves when its first write was acknowledged, or it is gone. */
+  begin(): Promise<void> {
     const child = this.#child;
-    child?.on('message', (number) => {
-      if (this.#child === child) this.#seen = Number(number);
+    return new Promise((resolve) => {
+      child?.on('message', (number) => {
+        if (this.#child === child) this.#seen = Number(number);
+        resolve();
+      });
+      void this.#ended.then(resolve);
+      child?.send('begin', () => {});
     });
-    child?.send('begin', () => {});
   }
 
   get pids(): number[] {

@@ -4,7 +4,7 @@
 //
 // Invariants:
 //   P1. What the ledger has as acknowledged was heard before the cut was issued: what is heard later does not count.
-//   P2. Nothing of the process is left when the disk is mounted again. The files of attempts is on another disk: it tells
+//   P2. Nothing of the process is left when the disk is mounted again. The file of attempts is on another disk: it tells
 //       what the world outside has seen.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -122,7 +122,7 @@ export class PowerTrial {
       const victim = await this.#take();
       const chance = this.#dice.below(100);
       if (round > 0 && chance < 25) await this.#cutRecovering(victim);
-      else await this.#cutAlive(victim, { inCheckpoint: chance < 60 });
+      else await this.#cutAlive(victim, { inCheckpoint: round > 0 && chance < 60 });
     }
   }
 
@@ -130,19 +130,19 @@ export class PowerTrial {
     await this.#control.load();
     await this.#open(victim);
     await this.#findNothingLost(victim);
-    this.#control.begin();
+    const controlIsAtWork = this.#control.begin();
     this.#line.connect(victim);
     const lifeMs = LIFE_MIN_MS + this.#dice.below(LIFE_MAX_MS - LIFE_MIN_MS + 1);
     if (inCheckpoint) {
       await Promise.race([victim.checkpoint, pause(LIFE_MAX_MS)]);
       await pause(lifeMs / CHECKPOINTS_PER_LIFE);
-    } else await pause(lifeMs);
+    } else await Promise.all([pause(lifeMs), controlIsAtWork]);
     await this.#cut(victim);
   }
 
   async #cutRecovering(victim: Victim): Promise<void> {
     await this.#control.load();
-    this.#control.begin();
+    void this.#control.begin();
     const opening = this.#open(victim);
     await Promise.race([pause(this.#dice.below(Math.ceil(this.#recoveryMs * 1.2))), opening]);
     await this.#cut(victim);

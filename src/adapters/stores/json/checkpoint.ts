@@ -120,6 +120,11 @@ export class Checkpointer {
     return Math.max(this.#bounds.min, Math.min(this.#bounds.max, this.#tableBytes / 2));
   }
 
+  /** What is done in one go: more when the log grows faster than its checkpoints. */
+  #sliceWork(): number {
+    return limits.storeSliceWork * Math.max(1, Math.min(limits.storeHasteMax, this.logBytes / this.#threshold() - 1));
+  }
+
   #onFailure(error: unknown): void {
     const { log, logger } = this.#parts;
     this.#retryAtBytes = this.logBytes + this.#threshold() / 4;
@@ -160,10 +165,12 @@ export class Checkpointer {
     }
   }
 
+  /** Several at a time: each takes the disk a few turns, and under load a turn of the loop is long. */
   async #writeShards<R>(table: ShardTable<R>): Promise<void> {
-    for (const shard of table.shards) {
-      if (shard.dirty) await this.#writeShard(table, shard);
-    }
+    await forEach(
+      table.shards.filter((shard) => shard.dirty),
+      (shard) => this.#writeShard(table, shard),
+    );
   }
 
   async #writeShard<R>(table: ShardTable<R>, shard: Shard): Promise<void> {
@@ -191,7 +198,7 @@ export class Checkpointer {
       if (image !== undefined) images.push(image);
       if (each.tailLength > 0) work += limits.storeFoldWork + (image?.body.byteLength ?? 0) / limits.storeFoldBytes;
       work += 1;
-      if (work < limits.storeSliceWork) continue;
+      if (work < this.#sliceWork()) continue;
       work = 0;
       await letOthersRun();
     }
@@ -203,14 +210,11 @@ export class Checkpointer {
     const { fs, directories, tables, cache, logger } = this.#parts;
     const used = new Set([...tables.instances.shards, ...tables.mailboxes.shards].map((shard) => shard.file?.name));
     try {
-      for (const name of await fs.list(directories.shards)) {
-        if (!isShardName(name) || used.has(name)) continue;
-        cache.forget(join(directories.shards, name));
-        await fs.remove(join(directories.shards, name));
-      }
-      for (const segment of findSegments(await fs.list(directories.log))) {
-        if (segment.firstSeq < logFrom) await fs.remove(join(directories.log, segment.name));
-      }
+      const shards = (await fs.list(directories.shards)).filter((name) => isShardName(name) && !used.has(name));
+      for (const name of shards) cache.forget(join(directories.shards, name));
+      await forEach(shards, (name) => fs.remove(join(directories.shards, name)));
+      const segments = findSegments(await fs.list(directories.log)).filter((segment) => segment.firstSeq < logFrom);
+      await forEach(segments, (segment) => fs.remove(join(directories.log, segment.name)));
     } catch (error) {
       logger.log('warn', 'The store could not remove files that a checkpoint has replaced.', { error: messageOf(error) });
     }
@@ -229,6 +233,20 @@ async function growTable<R>(table: ShardTable<R>): Promise<void> {
     table.split();
     await letOthersRun();
   }
+}
+
+/** Does this to all items, a few at a time; the first failure is told when nothing is under way any more. */
+async function forEach<T>(items: readonly T[], visit: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  const failures: unknown[] = [];
+  const visitRest = async (): Promise<void> => {
+    for (const item of rest) {
+      if (failures.length > 0) return;
+      await visit(item).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: limits.storeWritesMax }, visitRest));
+  if (failures.length > 0) throw failures[0];
 }
 
 function toGenerations(shards: readonly Shard[]): number[] {

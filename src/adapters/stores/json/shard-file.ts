@@ -13,7 +13,7 @@ import type { Table } from '../../../runtime/ports.js';
 import { StoreCorruptError } from '../../../runtime/store-errors.js';
 import { codeOf, readExactly, readWhole, replaceFile } from './durable-file.js';
 import type { FileCache } from './file-cache.js';
-import type { FileSystem } from './file-system.js';
+import type { FileId, FileSystem } from './file-system.js';
 import { toChecksum } from './log-line.js';
 import {
   decodeBody,
@@ -29,6 +29,8 @@ import {
   toContents,
 } from './shard-format.js';
 
+/** Read at once when a shard is opened: most have their index and their heads in it. */
+const prefixBytes = 131_072;
 const namePattern = /^(instance|mailbox)-[0-9]{1,10}\.[0-9]{1,16}\.json$/;
 
 export interface ShardPlace {
@@ -249,15 +251,16 @@ class ShardAdapter implements Adapter<ShardContents> {
     });
     try {
       this.size = await this.#fs.size(file);
-      const preamble = await readExactly(this.#fs, file, { path: this.path, position: 0, length: preambleBytes });
-      const { headerBytes, crc } = decodePreamble(this.path, preamble);
+      let prefix = await this.#read(file, 0, Math.min(this.size, prefixBytes));
+      const { headerBytes, crc } = decodePreamble(this.path, prefix.subarray(0, preambleBytes));
       const headsStart = preambleBytes + headerBytes;
       if (headsStart > this.size) throw this.#endsWithin('header');
-      const text = await readExactly(this.#fs, file, { path: this.path, position: preambleBytes, length: headerBytes });
-      const header = decodeHeader(this.path, text, crc);
+      prefix = await this.#upTo(file, prefix, headsStart);
+      const header = decodeHeader(this.path, prefix.subarray(preambleBytes, headsStart), crc);
       this.bodiesStart = headsStart + header.headsBytes;
       if (this.bodiesStart > this.size) throw this.#endsWithin('heads');
-      const heads = await readExactly(this.#fs, file, { path: this.path, position: headsStart, length: header.headsBytes });
+      prefix = await this.#upTo(file, prefix, this.bodiesStart);
+      const heads = prefix.subarray(headsStart, this.bodiesStart);
       assertHeads(this.path, header, heads, headsStart);
       return { header, sections: [heads] };
     } finally {
@@ -267,6 +270,16 @@ class ShardAdapter implements Adapter<ShardContents> {
 
   async write({ header, sections }: ShardContents): Promise<void> {
     await replaceFile(this.#fs, this.#directory, this.#name, Buffer.concat([encodeHeader(header), ...sections]));
+  }
+
+  #read(file: FileId, position: number, length: number): Promise<Buffer> {
+    return readExactly(this.#fs, file, { path: this.path, position, length });
+  }
+
+  /** The beginning of the file up to there, of which this is a part. */
+  async #upTo(file: FileId, prefix: Buffer, end: number): Promise<Buffer> {
+    if (prefix.byteLength >= end) return prefix;
+    return Buffer.concat([prefix, await this.#read(file, prefix.byteLength, end - prefix.byteLength)]);
   }
 
   #endsWithin(part: string): StoreCorruptError {

@@ -31,7 +31,7 @@ export interface UpgradeParts {
 }
 
 /** Where the store is kept as it was before it was upgraded from this format: a store itself, for the version that wrote it. */
-export function keptName(version: number): string {
+function keptName(version: number): string {
   return `kept-format-${version}`;
 }
 
@@ -45,9 +45,9 @@ export async function upgradeIfOlder(parts: UpgradeParts): Promise<void> {
   if (meta === undefined || meta.version === formatVersion) return;
   const { fs, directories, logger } = parts;
   const files = { fs, root: directories.root };
-  const report = await withView(files, (view) => new Verification(files, {}, true).verify(view, new Findings()));
-  const [problem] = report.problems;
-  if (problem !== undefined) throw new StoreCorruptError(problem.file, problem.offset, problem.what);
+  const found = new Findings();
+  await withView(files, (view) => new Verification(files, {}, true).verify(view, found));
+  if (found.damage !== null) throw new StoreCorruptError(found.damage.file, found.damage.offset, found.damage.what);
   const kept = join(directories.root, keptName(meta.version));
   await copyStore(files, kept, { linkShards: true });
   await rewrite(parts, meta);

@@ -21,13 +21,15 @@ export class LogTails {
   readonly #fs: FileSystem;
   readonly #pace: Pace;
   readonly #view: StoreView;
+  readonly #bytesMax: number;
   readonly #bytes: Record<Table, number[]> = { instance: [], mailbox: [] };
   #upTo = 0;
 
-  constructor(fs: FileSystem, pace: Pace, view: StoreView) {
+  constructor(fs: FileSystem, pace: Pace, view: StoreView, bytesMax: number = limits.storeTailBytesMax) {
     this.#fs = fs;
     this.#pace = pace;
     this.#view = view;
+    this.#bytesMax = bytesMax;
   }
 
   /** Notes what a commit will take, so that the log can be divided. */
@@ -50,7 +52,7 @@ export class LogTails {
     let bytes = 0;
     for (const place of places) {
       const more = this.#bytes[table][place.shard] ?? 0;
-      if (some.length > 0 && bytes + more > limits.storeTailBytesMax) {
+      if (some.length > 0 && bytes + more > this.#bytesMax) {
         yield* this.#gather(table, some, bytes);
         some = [];
         bytes = 0;

@@ -142,7 +142,7 @@ class LogWalk {
   }
 
   #isDamage({ path, offset, seq, what }: BadPlace): void {
-    this.#options.found.add({ file: path, offset, what });
+    this.#options.found.add({ kind: 'damage', file: path, offset, what });
     this.#damagedAt ??= seq;
     this.#bad = null;
     this.#badBytes = 0;

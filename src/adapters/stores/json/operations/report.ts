@@ -3,8 +3,10 @@
 import { limits } from '../../../../runtime/limits.js';
 import type { Table } from '../../../../runtime/ports.js';
 
-/** Something of a store that is not as it was written, or cannot be what the runtime writes. */
+/** Something that is wrong with a store. */
 export interface StoreProblem {
+  /** `damage`: bytes are not as they were written. `content`: they are, and are nothing that a runtime writes; it keeps to one record. */
+  readonly kind: 'damage' | 'content';
   readonly file: string;
   /** Where in the file. */
   readonly offset: number;
@@ -70,6 +72,8 @@ export interface StoreReport {
 /** Problems in the order in which they were found, as many as are kept, and how many there were. */
 export class Findings {
   readonly kept: StoreProblem[] = [];
+  /** The first that was damage. */
+  damage: StoreProblem | null = null;
   #count = 0;
 
   get count(): number {
@@ -78,12 +82,8 @@ export class Findings {
 
   add(problem: StoreProblem): void {
     this.#count += 1;
+    if (problem.kind === 'damage') this.damage ??= problem;
     if (this.kept.length < limits.storeProblemsMax) this.kept.push(problem);
-  }
-
-  addAll(others: Findings): void {
-    for (const problem of others.kept) this.add(problem);
-    this.#count += others.count - others.kept.length;
   }
 }
 

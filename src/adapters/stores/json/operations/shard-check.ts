@@ -66,7 +66,7 @@ class ShardCheck<R> {
     this.#checkIndex(shard, file.byteLength);
     const keys = new Set<string>();
     for (const row of shard.rows) {
-      if (keys.has(row.key)) this.#report(row.offset, 'a row is there twice', row.key);
+      if (keys.has(row.key)) this.#report('content', row.offset, 'a row is there twice', row.key);
       keys.add(row.key);
       this.#checkRow(shard, row);
       await this.#options.pace.step(row.body.byteLength);
@@ -90,9 +90,9 @@ class ShardCheck<R> {
     try {
       return readRows(this.#input.path, file);
     } catch (error) {
-      if (error instanceof StoreCorruptError) this.#report(error.offset, error.reason);
+      if (error instanceof StoreCorruptError) this.#report('damage', error.offset, error.reason);
       // What meta.json names is of its format: this is more likely damage.
-      else if (error instanceof StoreFormatError) this.#report(0, 'it does not begin as a shard of this format does');
+      else if (error instanceof StoreFormatError) this.#report('damage', 0, 'it does not begin as a shard of this format does');
       else throw error;
       return undefined;
     }
@@ -101,9 +101,9 @@ class ShardCheck<R> {
   #checkIndex({ table, shard, generation, headsStart, hasRightHeads, end }: ShardRows, size: number): void {
     const { place } = this.#input;
     if (table !== place.table || shard !== place.shard || generation !== place.generation)
-      this.#report(0, 'it is another shard than its name says');
-    if (!hasRightHeads) this.#report(headsStart, 'the checksum of its heads is wrong');
-    if (size !== end) this.#report(Math.min(size, end), 'it does not end where its index says');
+      this.#report('damage', 0, 'it is another shard than its name says');
+    if (!hasRightHeads) this.#report('damage', headsStart, 'the checksum of its heads is wrong');
+    if (size !== end) this.#report('damage', Math.min(size, end), 'it does not end where its index says');
   }
 
   #checkRow(shard: ShardRows, row: ShardRow): void {
@@ -112,36 +112,28 @@ class ShardCheck<R> {
     const tail = tails.get(key)?.filter(({ seq }) => seq > shard.upTo) ?? [];
     tails.delete(key);
     if (shards !== null && toShardIndex(hashKey(key), shards) !== place.shard)
-      this.#report(offset, 'it is in a shard where nobody looks for it', key);
-    let record: R | undefined;
-    try {
-      record = this.#foldRow(shard, row);
-    } catch (error) {
-      this.#report(offset, messageOf(error), key);
+      this.#report('content', offset, 'it is in a shard where nobody looks for it', key);
+    const deltas = readDeltas(shard, row);
+    if (deltas === undefined) {
+      this.#report('damage', offset, 'the checksum of a record is wrong', key);
       this.#rules.miss(key);
       return;
     }
-    const faults = record === undefined ? [] : [...this.#rules.faults(record)];
-    for (const what of faults) this.#report(offset, what, key);
-    if (shard.hasRightHeads && record !== undefined && row.head !== null && !isHeadOf(shard, row, record as InstanceRecord))
-      this.#report(offset, 'its head says something else than its body', key);
-    if (tail.length > 0) this.#checkTail(key, record, tail);
-    else if (record !== undefined) this.#take(record, faults.length > 0 ? null : { path: this.#input.path, offset }, key);
-  }
-
-  /** @throws what is wrong with its body, in words */
-  #foldRow(shard: ShardRows, row: ShardRow): R | undefined {
-    const { codec } = this.#rules;
-    const deltas = readDeltas(shard, row);
-    if (deltas === undefined) throw new Error('the checksum of a record is wrong');
-    if (deltas.length !== row.deltas) throw new Error('a record has another number of deltas than its index says');
     let record: R | undefined;
     try {
-      for (const delta of deltas) record = codec.apply(row.key, record, delta);
+      for (const delta of deltas) record = this.#rules.codec.apply(key, record, delta);
     } catch (error) {
-      throw new Error(`a record cannot be read (${messageOf(error)})`);
+      this.#report('content', offset, `a record cannot be read (${messageOf(error)})`, key);
+      this.#rules.miss(key);
+      return;
     }
-    return record;
+    if (deltas.length !== row.deltas) this.#report('content', offset, 'it has another number of deltas than its index says', key);
+    const faults = record === undefined ? [] : [...this.#rules.faults(record)];
+    for (const what of faults) this.#report('content', offset, what, key);
+    if (shard.hasRightHeads && record !== undefined && row.head !== null && !isHeadOf(shard, row, record as InstanceRecord))
+      this.#report('content', offset, 'its head says something else than its body', key);
+    if (tail.length > 0) this.#checkTail(key, record, tail);
+    else if (record !== undefined) this.#take(record, faults.length > 0 ? null : { path: this.#input.path, offset }, key);
   }
 
   #checkTail(key: string, base: R | undefined, tail: readonly TailDelta[]): void {
@@ -152,28 +144,28 @@ class ShardCheck<R> {
       try {
         record = this.#rules.codec.apply(key, record, JSON.parse(delta.text) as object);
       } catch (error) {
-        this.#reportAt(place, `a change of a record cannot be applied (${messageOf(error)})`, key);
+        this.#reportAt('content', place, `a change of a record cannot be applied (${messageOf(error)})`, key);
         this.#rules.miss(key);
         return;
       }
     }
     if (record === undefined || place === undefined) return;
-    for (const what of this.#rules.faults(record)) this.#reportAt(place, what, key);
+    for (const what of this.#rules.faults(record)) this.#reportAt('content', place, what, key);
     this.#take(record, place, key);
   }
 
   #take(record: R, place: LogPlace | null, key: string): void {
-    if (place !== null) for (const what of this.#rules.faultsAmongOthers(record)) this.#reportAt(place, what, key);
+    if (place !== null) for (const what of this.#rules.faultsAmongOthers(record)) this.#reportAt('content', place, what, key);
     this.#rules.count(record);
   }
 
-  #report(offset: number, what: string, key?: string): void {
-    this.#reportAt({ path: this.#input.path, offset }, what, key);
+  #report(kind: StoreProblem['kind'], offset: number, what: string, key?: string): void {
+    this.#reportAt(kind, { path: this.#input.path, offset }, what, key);
   }
 
-  #reportAt({ path, offset }: LogPlace, what: string, key?: string): void {
+  #reportAt(kind: StoreProblem['kind'], { path, offset }: LogPlace, what: string, key?: string): void {
     const subject: Partial<StoreProblem> = key === undefined ? {} : subjectOf(this.#rules.codec.table, key);
-    this.#options.found.add({ file: path, offset, what, ...subject });
+    this.#options.found.add({ kind, file: path, offset, what, ...subject });
   }
 }
 

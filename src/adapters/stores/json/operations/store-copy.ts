@@ -6,15 +6,15 @@
 //   B2. What was acknowledged before the copying began is in it.
 
 import { basename, join } from 'node:path';
-import { StoreCorruptError, StoreReadError, StoreUnavailableError } from '../../../../runtime/store-errors.js';
-import { codeOf, messageOf, replaceFile, syncNames } from '../durable-file.js';
+import { StoreCorruptError, StoreUnavailableError } from '../../../../runtime/store-errors.js';
+import { codeOf, isTemporaryOf, messageOf, replaceFile, syncNames } from '../durable-file.js';
 import type { FileSystem } from '../file-system.js';
 import { MetaFile, metaName, unfinishedMeta } from '../meta-file.js';
 import type { ShardPlace } from '../shard-file.js';
 import { copyFile, cutFile, linkFile, syncWhole } from './file-copy.js';
 import type { StoreOperationOptions } from './options.js';
 import { Pace } from './pace.js';
-import { Findings, type StoreReport, type StoreTail } from './report.js';
+import { Findings, type StoreProblem, type StoreReport, type StoreTail } from './report.js';
 import { Outdated, type StoreFiles, StoreView, withView } from './store-view.js';
 import { Verification } from './verification.js';
 
@@ -35,6 +35,8 @@ async function beginCopy(fs: FileSystem, root: string): Promise<void> {
   await fs.makeDirectory(root);
   await replaceFile(fs, root, metaName, Buffer.from(unfinishedMeta));
   await syncNames(fs, root);
+  // Of one that was interrupted before.
+  for (const name of await fs.list(root)) if (isTemporaryOf(name, (of) => of === metaName)) await fs.remove(join(root, name));
   await fs.makeDirectory(join(root, 'log'));
   await fs.makeDirectory(join(root, 'shards'));
 }
@@ -136,8 +138,10 @@ class StoreCopy {
     const view = new StoreView(files);
     try {
       await view.open(meta);
-      const report = await new Verification(files, this.#options, true).verify(view, new Findings());
-      if (!report.ok) this.#refuse(report);
+      const found = new Findings();
+      const report = await new Verification(files, this.#options, true).verify(view, found);
+      // A record that is nothing a runtime writes is one in the store, too: the others are worth a copy.
+      if (found.damage !== null) this.#refuse(found.damage);
       if (report.tail !== null) await this.#leaveOut(view, report.tail);
       return { report, leftOut: report.tail };
     } finally {
@@ -146,16 +150,14 @@ class StoreCopy {
   }
 
   /** Part of the log may have been written again while it was copied: then it is right the second time. */
-  #refuse({ problems }: StoreReport): never {
+  #refuse({ file, offset, what }: StoreProblem): never {
     if (!this.#hasCopiedTwice) {
       this.#hasCopiedTwice = true;
       this.#copied.clear();
       throw new Outdated();
     }
-    const [first] = problems;
-    if (first === undefined) throw new StoreReadError(this.#from.root, 'its copy has problems that it does not name');
     // The copy has what the original has, at the same place.
-    throw new StoreCorruptError(first.file.replace(this.#to, this.#from.root), first.offset, first.what);
+    throw new StoreCorruptError(file.replace(this.#to, this.#from.root), offset, what);
   }
 
   /** What nobody was told of need not be cut off by whoever opens the copy. */

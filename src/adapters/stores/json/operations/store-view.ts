@@ -20,8 +20,10 @@ import type { HeldSegment } from './log-walk.js';
 
 const tooManyFiles = new Set(['EMFILE', 'ENFILE']);
 
-/** What is read changed meanwhile: it has to be begun anew. */
-export class Outdated extends Error {}
+/** What is read changed meanwhile: it has to be begun anew. Nobody outside sees it. */
+export class Outdated extends Error {
+  readonly code = 'STORE_OUTDATED';
+}
 
 export interface StoreFiles {
   readonly fs: FileSystem;

@@ -78,7 +78,7 @@ export class Verification {
     try {
       await view.openWithoutMeta();
       const found = new Findings();
-      found.add({ file, offset, what: reason });
+      found.add({ kind: 'damage', file, offset, what: reason });
       return await this.verify(view, found);
     } finally {
       await view.close();
@@ -105,7 +105,12 @@ export class Verification {
   #checkLogBegins({ meta, segments }: StoreView, found: Findings): void {
     if (segments[0]?.segment.firstSeq === meta.logFrom) return;
     if (meta.version === 0 && segments.length === 0) return;
-    found.add({ file: join(this.#files.root, 'log', toSegment(meta.logFrom).name), offset: 0, what: 'the file is missing' });
+    found.add({
+      kind: 'damage',
+      file: join(this.#files.root, 'log', toSegment(meta.logFrom).name),
+      offset: 0,
+      what: 'the file is missing',
+    });
   }
 }
 
@@ -162,13 +167,13 @@ class ShardPass {
         const length = await this.#files.fs.size(id);
         return readExactly(this.#files.fs, id, { path, position: 0, length });
       });
-      if (file === undefined) found.add({ file: path, offset: 0, what: 'the file is missing' });
+      if (file === undefined) found.add({ kind: 'damage', file: path, offset: 0, what: 'the file is missing' });
       this.files += file === undefined ? 0 : 1;
       this.bytes += file?.byteLength ?? 0;
       return file ?? null;
     } catch (error) {
       if (error instanceof Outdated) throw error;
-      found.add({ file: path, offset: 0, what: `it cannot be read (${messageOf(error)})` });
+      found.add({ kind: 'damage', file: path, offset: 0, what: `it cannot be read (${messageOf(error)})` });
       return null;
     }
   }
@@ -178,5 +183,5 @@ class ShardPass {
 function tooShort({ segments, meta }: StoreView, { nextSeq, tail }: LogEnd, upTo: number): StoreProblem {
   const last = segments.at(-1);
   const what = `the log ends with commit ${nextSeq - 1}, and the checkpoint goes up to ${upTo}`;
-  return { file: tail?.file ?? last?.path ?? toSegment(meta.logFrom).name, offset: tail?.offset ?? last?.size ?? 0, what };
+  return { kind: 'damage', file: tail?.file ?? last?.path ?? toSegment(meta.logFrom).name, offset: tail?.offset ?? last?.size ?? 0, what };
 }
