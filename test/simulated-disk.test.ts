@@ -120,6 +120,24 @@ describe('what was not synced', () => {
     expect([...found].every((each) => each !== undefined && /^a([b.]([c.][d.]?)?)?$/.test(each))).toBe(true);
   });
 
+  test('may show what a removed file had in the blocks that it was given', async () => {
+    const { disk, file } = await makeFile(filled('x'.repeat(20)));
+    const other = await disk.open('/data/b', 'create');
+    await write(disk, other, 'b');
+    await sync(disk, other);
+    await disk.remove('/data/a');
+    await disk.syncDirectory('/data');
+    await write(disk, other, filled('b'.repeat(20)), 0);
+
+    const found = outcomes(disk, (each) => sectorsOf(textOf(each, 'b')), 1_000);
+
+    // What stands in its first block was its own before: nothing else can show there.
+    for (const sectors of found) expect(sectors).toMatch(/^b([b.]{0,7}|[b.]{7}[bx.]{0,12})$/);
+    expect([...found].some((sectors) => sectors?.includes('x'))).toBe(true);
+    expect(sectorsOf(textOf(disk.afterPowerCut('everything'), 'b'))).toBe('b'.repeat(20));
+    await disk.close(file);
+  });
+
   test('may be a cut that is undone, also of what was written behind it', async () => {
     const { disk, file } = await makeFile('abcdef');
     await disk.truncate(file, 2);

@@ -19,6 +19,7 @@ import type { Instances } from './instances.js';
 import type { Router } from './router.js';
 import { isRunning, isStep, type Slot } from './slot.js';
 import type { Attempt, AttemptResult } from './step-runner.js';
+import { isInFlight, pausesOfSuspects } from './suspects.js';
 import type { World } from './world.js';
 
 /** What is to be taken up again after a failed write. */
@@ -150,8 +151,9 @@ export class Consequences {
 
   /** After a crash: counts the steps that were in flight, all in one commit, and starts them when that is on disk. */
   countInterruptions(slots: readonly Slot[]): void {
+    const pauses = pausesOfSuspects(slots, this.#world.now);
     this.#world.inCommit(() => {
-      for (const slot of slots) this.#countInterruptionsOf(slot);
+      for (const slot of slots) this.#countInterruptionsOf(slot, pauses);
     });
   }
 
@@ -266,11 +268,13 @@ export class Consequences {
     this.#world.inCommit(() => this.#instances.cancel(slot, reason));
   }
 
-  #countInterruptionsOf(slot: Slot): void {
+  #countInterruptionsOf(slot: Slot, pauses: ReadonlyMap<Request, number>): void {
+    const { now } = this.#world;
     for (const [key, { request }] of [...slot.requests]) {
-      if (!isStep(request) || (request.retryAt ?? 0) > this.#world.now) continue;
+      if (!isInFlight(request, now)) continue;
       const interrupted = request.interrupted + 1;
-      this.#instances.updateRequest(slot, key, { interrupted, retryAt: null });
+      const pauseMs = pauses.get(request) ?? 0;
+      this.#instances.updateRequest(slot, key, { interrupted, retryAt: pauseMs === 0 ? null : now + pauseMs });
       if (interrupted <= limits.interruptionsMax) continue;
       this.#instances.setStuck(slot, new InterruptedTooOftenError(request.name, interrupted));
       return;

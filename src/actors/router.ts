@@ -11,9 +11,9 @@ import { DEAD_LETTERS, describeAddress, directAddress, keyedAddress, parseAddres
 import { ByReference, type Carried, unpack } from '../runtime/carried.js';
 import type { Deadline } from '../runtime/deadlines.js';
 import type { Delivery } from '../runtime/effects.js';
-import { Fifo } from '../runtime/fifo.js';
 import { InstanceEndedError, InstanceNotFoundError, MailboxFullError } from '../runtime/instance-errors.js';
 import { limits } from '../runtime/limits.js';
+import { LinkedMap } from '../runtime/linked-map.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
 import { eventText, type MailboxEvent } from '../runtime/mailbox-record.js';
 import type { Instances } from './instances.js';
@@ -40,8 +40,8 @@ export class Router {
   /** The addresses of the mailboxes of events sent to an instance. */
   readonly #mailboxesOf = new Map<string, string[]>();
   readonly #expiries = new Map<string, Deadline<Due>>();
-  /** Where ids were accepted, in the order in which they are to be forgotten. */
-  readonly #ids = new Fifo<{ readonly address: string; readonly at: number }>();
+  /** Where ids were accepted, those first where it is longest ago: as many as mailboxes, not as ids. */
+  readonly #ids = new LinkedMap<string, { readonly address: string; readonly at: number }>();
 
   constructor(world: World, instances: Instances) {
     this.#world = world;
@@ -123,7 +123,7 @@ export class Router {
 
   /** Makes sure that an id accepted at an address is forgotten in time, though no other event comes there. */
   watchId(address: string, at: number): void {
-    this.#ids.add({ address, at });
+    this.#ids.add(address, { address, at });
   }
 
   /** Forgets the ids that are too old, those of many addresses in one commit. */
@@ -134,7 +134,7 @@ export class Router {
       for (let left = IDS_AT_ONCE; left > 0; left--) {
         const first = this.#ids.first;
         if (first === undefined || now - first.at <= limits.seenIdsMs) break;
-        this.#ids.removeFirst();
+        this.#ids.delete(first.address);
         const forgotten = mailboxes.forgetOld(first.address, now);
         const { isDirect, target } = parseAddress(first.address);
         if (forgotten.length > 0)
@@ -186,6 +186,7 @@ export class Router {
   removeMailboxes(slot: Slot): void {
     for (const address of this.#mailboxesOf.get(slot.id) ?? []) {
       this.#world.mailboxes.unload(address);
+      this.#ids.delete(address);
       if (!slot.isEphemeral) this.#change(address, '{"d":1}', null);
     }
     this.#mailboxesOf.delete(slot.id);

@@ -56,6 +56,10 @@ export const limits = {
   restartsMax: 3,
   /** Crashes during which one step was in flight before its instance is stuck. */
   interruptionsMax: 10,
+  /** Steps that were in flight at this many crashes begin so far from each other, and all of them within that. */
+  suspectCrashes: 4,
+  suspectSpacingMs: 100,
+  suspectsMs: 10_000,
   /** The longest duration: 100 years. */
   durationMsMax: 100 * 366 * 86_400_000,
   /** Duration strings whose reading is remembered. */

@@ -139,16 +139,14 @@ export interface InstanceRecord {
 }
 
 /** What most records have none of: they share one that takes nothing, and get their own when it is needed. */
-const noMap: Map<never, never> = new (class extends Map<never, never> {
-  override set(): this {
-    throw new TypeError('The empty map that records share takes nothing.');
-  }
-})();
-const noSet: Set<never> = new (class extends Set<never> {
-  override add(): this {
-    throw new TypeError('The empty set that records share takes nothing.');
-  }
-})();
+const noMap = new Map<never, never>();
+const noSet = new Set<never>();
+Object.defineProperty(noMap, 'set', { value: refuse });
+Object.defineProperty(noSet, 'add', { value: refuse });
+
+function refuse(): never {
+  throw new TypeError('What records without tasks, values or tokens share takes nothing.');
+}
 
 export type InstanceDelta = { [key: string]: Json };
 

@@ -19,7 +19,7 @@ const LIFE_MIN_MS = 5;
 const LIFE_MAX_MS = 500;
 /** About so many names are changed by a checkpoint, and within this time. */
 const NAMES_MAX = 20;
-const NAMES_WITHIN_MS = 500;
+const NAMES_WITHIN_MS = 300;
 /** A checkpoint begins within this time, and takes about so long. */
 const CHECKPOINT_WITHIN_MS = 1_000;
 const CHECKPOINT_MS = 20;

@@ -70,7 +70,7 @@ export class Asking {
     const isEphemeral = callback.label.includes('@');
     const run = (core: RuntimeCore): Promise<void> =>
       kind === 'complete' ? core.complete(callback.token, { label }) : core.reject(callback.token, new Error(label));
-    const codes = ['TOKEN_USED', 'INSTANCE_STUCK', ...(isEphemeral || callback.isForgotten ? ['TOKEN_UNKNOWN'] : [])];
+    const codes = (): string[] => ['TOKEN_USED', 'INSTANCE_STUCK', ...(isEphemeral || callback.isForgotten ? ['TOKEN_UNKNOWN'] : [])];
     const call = this.#ask(`${kind} ${callback.label} with ${label}`, { run, codes }, () => {
       if (isEphemeral) return;
       if (!this.#world.history.answers.has(label))
@@ -173,7 +173,7 @@ export class Asking {
 
   #ask<T>(
     what: string,
-    { run, codes }: { run: (core: RuntimeCore) => Promise<T>; codes: readonly string[] },
+    { run, codes }: { run: (core: RuntimeCore) => Promise<T>; codes: readonly string[] | (() => readonly string[]) },
     done: (value: T) => void,
   ): Call {
     const call = this.#world.ledger.ask(what, this.#world.life);
@@ -188,7 +188,7 @@ export class Asking {
         if (call.fate !== 'pending') return;
         call.fate = 'refused';
         call.code = error instanceof RouseError ? error.code : null;
-        this.#world.watched(() => this.#judgeError(what, error, codes));
+        this.#world.watched(() => this.#judgeError(what, error, typeof codes === 'function' ? codes() : codes));
       },
     );
     return call;

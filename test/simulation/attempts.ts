@@ -24,7 +24,12 @@ export function attempt(world: World, { label, how, context }: Attempt): unknown
     step.underWay = null;
     return true;
   };
-  context.signal.addEventListener('abort', over, { once: true });
+  const drop = (): void => {
+    over();
+    // What it came to is not wanted: should it be wanted after all, since a write has failed, it runs again.
+    if (step.ended?.attempt === context.attempt) step.ended = null;
+  };
+  context.signal.addEventListener('abort', drop, { once: true });
   const end = (): string => {
     if (over()) step.ended = { life, attempt: context.attempt };
     if (context.attempt <= (how.fails ?? 0))

@@ -10,10 +10,6 @@ import {
   call,
   compensate,
   continueAs,
-  createLatch,
-  createPool,
-  createQueue,
-  createSemaphore,
   type EventType,
   event,
   expose,
@@ -22,7 +18,6 @@ import {
   now,
   type Operation,
   publish,
-  QueueClosedError,
   race,
   random,
   receive,
@@ -42,7 +37,8 @@ import {
 } from '../../src/index.js';
 import { toEventId } from './event-account.js';
 import type { Outside } from './outside.js';
-import type { Act, Behaviour, EventName, SourceData } from './scenario.js';
+import type { Act, ActOf, Behaviour, EventName, SourceData } from './scenario.js';
+import { type Place, runLatch, runPool, runQueue, runSemaphore } from './shared-acts.js';
 
 export interface Input {
   readonly program: number;
@@ -58,8 +54,6 @@ export interface Seen {
 interface Payload {
   readonly label: string;
 }
-
-type ActOf<K extends Act['do']> = Extract<Act, { do: K }>;
 
 /** How long an unclaimed brief waits before it is a dead letter. */
 export const briefExpiryMs = 5_000;
@@ -183,14 +177,18 @@ class Interpreter {
       case 'guard':
         return this.#guard(act, path);
       case 'pool':
-        return this.#pool(act, path);
+        return runPool(act, this.#place(path));
       case 'semaphore':
-        return this.#semaphore(act, path);
+        return runSemaphore(act, this.#place(path));
       case 'queue':
-        return this.#queue(act, path);
+        return runQueue(act, this.#place(path));
       case 'latch':
-        return this.#latch(act, path);
+        return runLatch(act, this.#place(path));
     }
+  }
+
+  #place(path: string): Place {
+    return { outside: this.#outside, id: this.#id, run: (acts, name) => this.#acts(acts, `${path}.${name}`) };
   }
 
   /** What it does in the world is told apart by it. With `@`, an ephemeral instance does it. */
@@ -278,7 +276,6 @@ class Interpreter {
     return `${at} ${number} ${yield* uuid()} ${yield* instanceId()}`;
   }
 
-  // biome-ignore lint/correctness/useYield: it is an operation like the others.
   *#throw(path: string): Operation<string> {
     throw new Error(`thrown at ${path}`);
   }
@@ -339,74 +336,6 @@ class Interpreter {
     } finally {
       yield* this.#acts(cleanup, `${path}.finally`);
     }
-  }
-
-  *#pool({ size, branches }: ActOf<'pool'>, path: string): Operation<string> {
-    const pool = yield* createPool(size);
-    const [first, ...rest] = branches;
-    const task = yield* pool.spawn(() => this.#acts(first ?? [], `${path}.first`));
-    const results = yield* pool.map(rest, (acts, index) => this.#acts(acts, `${path}.${index}`));
-    yield* pool.waitAll();
-    if (pool.running !== 0 || pool.free !== size)
-      this.#outside.broken('D7', `a pool of ${this.#id} has ${pool.running} running and ${pool.free} free`);
-    return [yield* task.join(), ...results].join('+');
-  }
-
-  *#semaphore({ size, branches }: ActOf<'semaphore'>, path: string): Operation<string> {
-    const semaphore = yield* createSemaphore(size);
-    let holders = 0;
-    const id = this.#id;
-    const { broken } = this.#outside;
-    const hold = function* (operation: Operation<string>): Operation<string> {
-      holders += 1;
-      if (holders > size) broken('D9', `${holders} tasks of ${id} hold a semaphore of ${size}`);
-      try {
-        return yield* operation;
-      } finally {
-        holders -= 1;
-      }
-    };
-    const results = yield* all(branches.map((acts, index) => semaphore.use(hold(this.#acts(acts, `${path}.${index}`)))));
-    if (semaphore.free !== size) this.#outside.broken('D7', `a semaphore of ${this.#id} has ${semaphore.free} free of ${size}`);
-    return results.join('+');
-  }
-
-  /** Each branch is a consumer that runs its acts for each item; all items are consumed once. */
-  *#queue({ capacity, items, branches }: ActOf<'queue'>, path: string): Operation<string> {
-    const queue = yield* createQueue<number>(capacity);
-    const got: number[] = [];
-    const consume = function* (this: Interpreter, acts: readonly Act[], index: number): Operation<void> {
-      try {
-        for (;;) {
-          const item = yield* queue.get();
-          got.push(item);
-          yield* this.#acts(acts, `${path}.${index}.${item}`);
-        }
-      } catch (error) {
-        if (!(error instanceof QueueClosedError)) throw error;
-      }
-    };
-    const consumers = [];
-    for (const [index, acts] of branches.entries()) consumers.push(yield* spawn(() => consume.call(this, acts, index)));
-    for (let item = 0; item < items; item += 1) yield* queue.put(item);
-    yield* queue.close();
-    for (const consumer of consumers) yield* consumer.join();
-    const isWhole = got.length === items && new Set(got).size === items;
-    if (!isWhole) this.#outside.broken('D9', `a queue of ${this.#id} gave [${got}] of ${items} items`);
-    return got.join('+');
-  }
-
-  *#latch({ acts, waiters }: ActOf<'latch'>, path: string): Operation<string> {
-    const latch = yield* createLatch<string>();
-    const tasks = [];
-    for (let waiter = 0; waiter < waiters; waiter += 1) tasks.push(yield* spawn(() => latch.wait()));
-    const value = yield* this.#acts(acts, `${path}.in`);
-    yield* latch.open(value);
-    const got: string[] = [];
-    for (const task of tasks) got.push(yield* task.join());
-    if (got.some((each) => each !== value))
-      this.#outside.broken('D9', `a latch of ${this.#id} was opened with ${value}, and gave [${got}]`);
-    return value;
   }
 }
 

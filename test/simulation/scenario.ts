@@ -57,6 +57,8 @@ export type Act = { readonly caught?: boolean } & (
   | { readonly do: 'latch'; readonly acts: readonly Act[]; readonly waiters: number }
 );
 
+export type ActOf<K extends Act['do']> = Extract<Act, { do: K }>;
+
 export interface Program {
   readonly acts: readonly Act[];
   /** How often it continues as a new generation. */

@@ -8,7 +8,7 @@ import { createSimulatedDisk, createTestRuntime, type Kept, type SimulatedDisk }
 import { approval, note, parcel, shop as shopWorkflows } from './fixtures/shop.js';
 import { describeStore } from './history.js';
 import { bytesOf, directory, leftAt, oldShop, openShop, pathsOf, shop } from './shop-disk.js';
-import { begin, commit } from './store-harness.js';
+import { begin, commit, onInstance } from './store-harness.js';
 
 const to = '/backups/monday';
 
@@ -117,6 +117,21 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
 
+test('one record that nobody can read is in the backup as it is in the store, and told', async () => {
+  const disk = await shop();
+  const store = await openShop(disk);
+  await store.append([commit(onInstance('poison', { t: 1 })), commit(begin('sound'))]);
+
+  const { report } = await backup(disk);
+  await store.close();
+
+  expect(report).toMatchObject({ ok: false, problemCount: 1, problems: [{ kind: 'content', instance: 'poison' }] });
+  const copy = await openShop(disk, to);
+  expect(() => copy.readInstance('poison')).toThrow('poison');
+  expect(copy.readInstance('sound')).toMatchObject({ id: 'sound' });
+  await copy.close();
+});
+
 describe('a backup that cannot be made', () => {
   test.each(['old.txt', 'meta.json', 'shards/instance-0.1.json'])(
     'a directory with %s in it is refused, and stays as it is',
@@ -173,7 +188,7 @@ describe('a backup that cannot be made', () => {
     const disk = await shop();
     disk.fault = (call, path) => (call === 'sync' && path.includes('/shards/') ? 'EIO' : undefined);
 
-    await expect(backup(disk)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await expect(backup(disk)).rejects.toMatchObject({ code: 'STORE_WRITE' });
 
     disk.fault = () => undefined;
     await expect(openShop(disk, to)).rejects.toBeInstanceOf(StoreFormatError);

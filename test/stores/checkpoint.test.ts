@@ -253,3 +253,18 @@ test('keys are spread evenly', () => {
   expect(Math.min(...counts)).toBeGreaterThan(800);
   expect(Math.max(...counts)).toBeLessThan(1_200);
 });
+
+test('nothing goes on behind a store that was closed right after an append', async () => {
+  const disk = createSimulatedDisk();
+  const store = await open(disk, { logBytes: 40_000 });
+
+  const appended = store.append(sleepers(300));
+  await store.close();
+  await appended;
+  const { calls } = disk;
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+
+  expect(disk.calls).toBe(calls);
+  expect(disk.openFiles).toBe(0);
+  expect([...(await open(disk)).instanceIds()]).toHaveLength(300);
+});

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
+import { RouseError } from '../../src/runtime/errors.js';
 import { StoreCorruptError, StoreFormatError } from '../../src/runtime/store-errors.js';
 import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
 import { ask, fifty, makeStoreDisk, never, openDamaged, withFile } from '../torture/damaged-disk.js';
 import { describeStore, makeHistory } from './history.js';
-import { isLog, isShard, metaPath, readLog, segmentPath, writeLog } from './layout.js';
-import { begin, commit, MemoryLogger, put } from './store-harness.js';
+import { isLog, isShard, metaPath, readLog, readShard, segmentPath, writeLog } from './layout.js';
+import { approve, begin, commit, MemoryLogger, put } from './store-harness.js';
 
 const inLog = { name: 'all in the log', checkpoint: false, closed: false };
 const inShards = { name: 'with a checkpoint', checkpoint: true, closed: false };
@@ -213,4 +214,49 @@ test('blocks of an older log behind the end are no sign of damage', async () => 
   expect(error).toBeUndefined();
   expect(cut).toEqual({ file: path, offset: data.byteLength, bytes: stale.byteLength });
   expect(state).toBe(fifty.states.at(-1));
+});
+
+test.each([
+  { name: 'an instance', table: 'instance-', changed: false },
+  { name: 'an instance that changes', table: 'instance-', changed: true },
+  { name: 'a mailbox', table: 'mailbox-', changed: false },
+  { name: 'a mailbox that changes', table: 'mailbox-', changed: true },
+])('$name whose record is damaged holds up no checkpoint, and is still told of behind it', async ({ table, changed }) => {
+  const disk = await makeStoreDisk({ ...inShards, closed: true });
+  const [path, data] = fileOf(disk, (each) => isShard(each, table));
+  const damaged = Buffer.from(data);
+  damaged.writeUInt8(0x21, data.byteLength - 10);
+  const key = String((readShard(data).header.keys as string[]).at(-1));
+  const found = withFile(disk, path, damaged);
+  const logger = new MemoryLogger();
+  const store = await openDamaged(found, 8, logger);
+  const read = (from: typeof store) => (table === 'instance-' ? from.readInstance(key) : from.readMailbox(key));
+
+  const written = logger.next('wrote a checkpoint');
+  await store.append([commit(begin('new'), ...(changed ? [table === 'instance-' ? approve(key) : put(key, 99)] : []))]);
+  await written;
+  await store.append([commit(begin('newer'))]);
+  await store.close();
+  const reopened = await openDamaged(found);
+
+  expect(() => read(reopened)).toThrow(StoreCorruptError);
+  expect(reopened.readInstance('new')?.id).toBe('new');
+  expect(reopened.readInstance('newer')?.id).toBe('newer');
+  expect(reopened.figures().logBytes).toBeLessThan(500);
+});
+
+test.each([
+  { name: 'an instance', change: { table: 'instance' as const, key: 'ill', delta: '{"t":1,"j":[[0,7,"ok",1]]}' } },
+  { name: 'a mailbox', change: { table: 'mailbox' as const, key: 'ill', delta: '{"p":7}' } },
+])('$name whose changes make no sense holds up no checkpoint, and is still told of behind it', async ({ change }) => {
+  const disk = createSimulatedDisk();
+  const store = await openDamaged(disk, 8);
+  await store.append([commit(begin('well'), change)]);
+  await store.close();
+
+  const reopened = await openDamaged(disk);
+
+  expect(() => (change.table === 'instance' ? reopened.readInstance('ill') : reopened.readMailbox('ill'))).toThrow(RouseError);
+  expect(reopened.readInstance('well')?.id).toBe('well');
+  expect(reopened.figures().logBytes).toBeLessThan(200);
 });

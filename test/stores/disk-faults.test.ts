@@ -181,7 +181,7 @@ test('a file that cannot be closed keeps nobody from closing the store', async (
   await checkpointed.close();
   const reopened = await open(disk);
   expect(reopened.readInstance('a')?.id).toBe('a');
-  disk.fault = (call) => (call === 'closeSync' || call === 'close' ? 'EIO' : undefined);
+  disk.fault = (call) => (call === 'closeSync' ? 'EIO' : undefined);
 
   await reopened.close();
   disk.fault = () => undefined;

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { RouseError } from '../../src/runtime/errors.js';
 import type { OpenStore } from '../../src/runtime/ports.js';
-import { StoreCorruptError, StoreUnavailableError } from '../../src/runtime/store-errors.js';
+import { StoreCorruptError, StoreFailedError, StoreUnavailableError } from '../../src/runtime/store-errors.js';
 import { makeDirectory } from './disk-harness.js';
 import { begin, commit, contentsOf, MemoryLogger, openStore, put } from './store-harness.js';
 
@@ -35,7 +35,7 @@ async function listAll(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).sort();
 }
 
-test('a store whose directory is removed tells at its next checkpoint, and can still be closed', async () => {
+test('a store whose directory is removed fails at its next checkpoint, and can still be closed', async () => {
   const directory = await makeStore();
   const logger = new MemoryLogger();
   const store = await open(directory, { logBytesMin: 2_000, logger });
@@ -44,8 +44,10 @@ test('a store whose directory is removed tells at its next checkpoint, and can s
   await rm(directory, { recursive: true });
   const results = await Promise.allSettled(Array.from({ length: 10 }, (_, index) => store.append([commit(begin(`late-${index}`))])));
   await told;
+  const after = await store.append([commit(begin('after'))]).catch((error: unknown) => error);
   await store.close();
 
+  expect(after).toBeInstanceOf(StoreFailedError);
   for (const result of results) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(RouseError);
   expect(logger.told.some(({ level }) => level === 'error')).toBe(true);
   await expect(stat(directory)).rejects.toMatchObject({ code: 'ENOENT' });

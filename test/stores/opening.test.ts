@@ -128,7 +128,7 @@ test('the files are text that any tool can read', async () => {
   for (const line of log.trimEnd().split('\n')) JSON.parse(line.slice(line.indexOf(' ', line.indexOf(' ') + 1)));
   expect(log).toContain('["i","a",{"t":2000,');
   expect(shard).toContain('grüße');
-  expect(JSON.parse(meta)).toMatchObject({ format: 'rouse-store', version: 1 });
+  expect(JSON.parse(meta)).toMatchObject({ format: 'rouse-store', version: 2 });
 });
 
 test('nothing is told to the log of a store that opens and closes in order', async () => {

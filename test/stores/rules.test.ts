@@ -4,8 +4,11 @@ import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { toChecksum } from '../../src/adapters/stores/json/log-line.js';
-import { decodeHeader, decodePreamble, encodeHeader, preambleBytes } from '../../src/adapters/stores/json/shard-format.js';
+import { MetaFile } from '../../src/adapters/stores/json/meta-file.js';
+import { ShardFile } from '../../src/adapters/stores/json/shard-file.js';
+import { decodeHeader, decodePreamble, encodeHeader, preambleBytes, toBody } from '../../src/adapters/stores/json/shard-format.js';
 import { readRows } from '../../src/adapters/stores/json/shard-rows.js';
+import { hashKey, toShardIndex } from '../../src/adapters/stores/json/shard-table.js';
 import type { Change } from '../../src/runtime/ports.js';
 import { type StoreReport, verifyStore } from '../../src/store.js';
 import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
@@ -71,6 +74,33 @@ async function checkpointed(disk: SimulatedDisk): Promise<StoreReport> {
   await store.crash();
   return verifyStore(directory, { fileSystem: disk });
 }
+
+test('a row in a shard where nobody looks for it, and one whose index says something else, are told', async () => {
+  const disk = createSimulatedDisk();
+  const store = await openStore(jsonStore(directory, { fileSystem: disk, logBytesMin: never }));
+  await store.append([commit(begin('sound'))]);
+  await store.close();
+  await checkpointed(disk);
+  const [path = ''] = pathsOf(disk, '/shards/instance-');
+  const meta = await new MetaFile(disk, directory).read();
+  const images = ['a', 'b', 'c', 'd'].map((key, index) => ({
+    key,
+    head: Buffer.from('0'),
+    body: toBody(key, undefined, [begin(key).delta]),
+    deltas: index === 0 ? 2 : 1,
+  }));
+  disk.drop(path);
+  await ShardFile.write(disk, `${directory}/shards`, { table: 'instance', shard: 0, generation: 1 }, { upTo: 1, images });
+  await new MetaFile(disk, directory).write({ generation: 1, logFrom: 2, mailbox: meta?.mailbox ?? [0], instance: [1, 0] });
+
+  const { problems } = await verifyStore(directory, { fileSystem: disk });
+
+  const misplaced = ['a', 'b', 'c', 'd'].filter((key) => toShardIndex(hashKey(key), 2) === 1);
+  expect(misplaced.length).toBeGreaterThan(0);
+  expect(problems.filter(({ what }) => what.includes('where nobody looks')).map(({ instance }) => instance)).toEqual(misplaced);
+  expect(problems).toContainEqual(expect.objectContaining({ instance: 'a', what: expect.stringContaining('another number of deltas') }));
+  expect(problems.every(({ kind, file }) => kind === 'content' && file === path)).toBe(true);
+});
 
 test('a head that says something else than its body is told', async () => {
   const disk = await shop();

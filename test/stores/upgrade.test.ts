@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { toChecksum } from '../../src/adapters/stores/json/log-line.js';
+import { readRows } from '../../src/adapters/stores/json/shard-rows.js';
 import { StoreCorruptError, StoreFormatError, StoreFullError } from '../../src/runtime/store-errors.js';
 import { verifyStore } from '../../src/store.js';
 import { createTestRuntime, type Kept, type SimulatedDisk } from '../../src/testing.js';
@@ -188,6 +189,24 @@ test.each(['/shards/instance-2', '/log/'])(
     expect(disk.files).toEqual(before);
   },
 );
+
+test('a record of format 1 that nobody can read keeps no store from being upgraded, and is told when it is read', async () => {
+  const disk = await oldShop();
+  const [path = ''] = pathsOf(disk, '/shards/instance-1.');
+  const data = bytesOf(disk, path);
+  const [row] = readRows(path, data).rows;
+  const { key = '', body = Buffer.alloc(0), offset = 0 } = row ?? {};
+  // As long as it was, so that the index is right.
+  const poison = `{"t":1${' '.repeat(body.byteLength - 17)}}`;
+  data.write(`${toChecksum(crc32(poison, crc32(key)))} ${poison}\n`, offset);
+  disk.put(path, data);
+
+  const store = await openShop(disk);
+
+  expect(() => store.readInstance(key)).toThrow();
+  expect([...store.instanceIds()]).toHaveLength(21);
+  await store.close();
+});
 
 test.each(['kept-format-1/log', 'kept-format-1/shards', `${directory}/shards/`])(
   'a disk that is full at %s leaves the old store',

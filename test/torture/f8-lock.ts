@@ -2,8 +2,7 @@
 // seen from here, and locks that are damaged.
 
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeFileSystem } from '../../src/adapters/stores/json/file-system.js';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
@@ -15,6 +14,7 @@ import { withHolder } from '../stores/lock-text.js';
 import { Opener } from '../stores/opener.js';
 import { openStore } from '../stores/store-harness.js';
 import type { Fault, FaultOptions, FaultOutcome } from './fault.js';
+import { inFolder } from './folder.js';
 
 const OPENERS = 4;
 const TAKE_OVER_MS = 100;
@@ -29,11 +29,10 @@ export const locked: Fault = {
   id: 'F8',
   title: 'two openers, stale locks, reused process ids',
   must: 'one winner in each race; the lock of a dead holder taken over in less than 100 ms, any other never',
-  run,
+  run: (options) => inFolder('f8', (folder) => run(folder, options)),
 };
 
-async function run(options: FaultOptions): Promise<FaultOutcome> {
-  const folder = await mkdtemp(join(tmpdir(), 'rouse-f8-'));
+async function run(folder: string, options: FaultOptions): Promise<FaultOutcome> {
   const place = new Place(folder, build(await made(join(folder, 'program')), new URL('../stores/lock-child.ts', import.meta.url)));
   try {
     return {
@@ -46,7 +45,6 @@ async function run(options: FaultOptions): Promise<FaultOutcome> {
     };
   } finally {
     await place.end();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -23,6 +23,8 @@ interface OpenFile {
 const runLater = setImmediate;
 /** Larger writes take a turn of the loop, as on a real disk. */
 const writeAtOnceMax = 65_536;
+/** Removed files that are remembered. */
+const removedMax = 4;
 /** Its owner is taken to be dead after a crash, though here it is the same process that goes on. */
 const lockName = 'lock';
 
@@ -36,6 +38,8 @@ export class MemoryDisk implements SimulatedDisk {
   readonly #random: () => number;
   readonly #directories = new Map<string, SimulatedDirectory>();
   readonly #open = new Map<FileId, OpenFile>();
+  /** Files that lost a name: what they held may show in others. */
+  #removed: SimulatedFile[] = [];
   #onStopped: () => void = () => {};
   #nextFile = 1;
 
@@ -69,7 +73,8 @@ export class MemoryDisk implements SimulatedDisk {
 
   afterPowerCut(kept: Kept = this.#seed()): SimulatedDisk {
     const luck = toLuck(kept);
-    const remainsOf = memoized((file: SimulatedFile) => file.afterPowerCut(luck));
+    const removed = this.#removed.find(() => luck());
+    const remainsOf = memoized((file: SimulatedFile) => file.afterPowerCut(luck, removed));
     return this.#next((directory) => directory.afterPowerCut(luck, remainsOf));
   }
 
@@ -167,6 +172,7 @@ export class MemoryDisk implements SimulatedDisk {
       if (this.#directories.has(to)) throw failure('EISDIR', to);
       // As POSIX has it: two names of one file stay what they are.
       if (this.#find(to) === file) return;
+      this.#noteRemoved(this.#find(to));
       this.#at(dirname(from)).set(basename(from), undefined);
       directory.set(basename(to), file);
     });
@@ -183,7 +189,7 @@ export class MemoryDisk implements SimulatedDisk {
   remove(path: string): Promise<void> {
     return this.#change('remove', path, () => {
       if (this.#directories.has(path)) throw failure('EISDIR', path);
-      this.#file(path);
+      this.#noteRemoved(this.#file(path));
       this.#at(dirname(path)).set(basename(path), undefined);
     });
   }
@@ -212,6 +218,10 @@ export class MemoryDisk implements SimulatedDisk {
       else file.sync(seq);
       done(toError(fault, `sync ${path}`));
     });
+  }
+
+  #noteRemoved(file: SimulatedFile | undefined): void {
+    if (file !== undefined && file.size > 0) this.#removed = [file, ...this.#removed.slice(0, removedMax - 1)];
   }
 
   /** A call that changes something: it is counted, and may come behind the end. */
@@ -250,6 +260,7 @@ export class MemoryDisk implements SimulatedDisk {
       left.drop(lockName);
       next.#directories.set(path, left);
     }
+    next.#removed = this.#removed;
     return next;
   }
 

@@ -6,7 +6,8 @@
 // Invariants:
 //   Y1. A sector (512 bytes) of a file that was not synced is, after a power cut, as some moment since the last sync
 //       left it. Which one is decided for each sector: writes are torn, and a later one may stay where an earlier one
-//       goes. The size is decided apart from the bytes; bytes that never came are zero.
+//       goes. The size is decided apart from the bytes; where they never came are zeros, or what a file had there
+//       that was removed.
 //   Y2. A sync that fails leaves pages (4096 bytes) clean that are not on disk: later syncs do not write them, until
 //       something is written there again.
 //   Y3. Bytes of the image behind its size are zero.
@@ -109,9 +110,9 @@ export class SimulatedFile {
   }
 
   /** What a power cut leaves. */
-  afterPowerCut(luck: Luck): SimulatedFile {
+  afterPowerCut(luck: Luck, removed?: SimulatedFile): SimulatedFile {
     if (this.#unsynced.length === 0 && this.#lostPages === null) return new SimulatedFile(this.#shared());
-    const image = this.#imageLeft(luck);
+    const image = this.#imageLeft(luck, removed);
     const size = this.#sizeLeft(luck);
     if (image.byteLength >= size) return new SimulatedFile(image.subarray(0, size));
     const grown = Buffer.alloc(size);
@@ -166,7 +167,7 @@ export class SimulatedFile {
   }
 
   /** The bytes that are left, as long as the file has been at its longest. */
-  #imageLeft(luck: Luck): Buffer {
+  #imageLeft(luck: Luck, removed?: SimulatedFile): Buffer {
     let longest = this.#size;
     for (const { sizeBefore } of this.#unsynced) longest = Math.max(longest, sizeBefore);
     const image = Buffer.alloc(longest);
@@ -176,9 +177,24 @@ export class SimulatedFile {
       const change = this.#unsynced[index];
       if (change !== undefined) takeBack(image, change, settled, luck);
     }
+    if (removed !== undefined) this.#showRemoved(image, removed, settled, luck);
     for (const [page, onDisk] of this.#lostPages ?? [])
       image.set(onDisk.subarray(0, Math.max(0, longest - page * pageBytes)), page * pageBytes);
     return image;
+  }
+
+  /** A block that the file was given and that was never written shows what it held before. */
+  #showRemoved(image: Buffer, removed: SimulatedFile, settled: ReadonlySet<number>, luck: Luck): void {
+    const sizeOnDisk = this.#unsynced[0]?.sizeBefore ?? this.#size;
+    const firstNew = Math.ceil(sizeOnDisk / pageBytes) * pageBytes;
+    for (const { position, length } of this.#unsynced) {
+      forEachBlock(position, length, sectorBytes, (sector) => {
+        const start = sector * sectorBytes;
+        if (start < firstNew || start >= image.byteLength || settled.has(sector) || !luck()) return;
+        image.fill(0, start, start + sectorBytes);
+        removed.bytes.copy(image, start, start, start + sectorBytes);
+      });
+    }
   }
 
   #sizeLeft(luck: Luck): number {

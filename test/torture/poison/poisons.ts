@@ -44,7 +44,7 @@ const endless = workflow('endless', function* (): Operation<number[]> {
 
 const spinning = workflow('spinning', function* (): Operation<number[]> {
   const both = yield* twoEvents();
-  while (code.isBroken) yield* (yield* createLatch()).open(undefined);
+  while (code.isBroken) yield* quietly(spin());
   return both;
 });
 
@@ -77,6 +77,11 @@ export const workflowsLeft: readonly AnyWorkflow[] = allWorkflows.filter((each) 
 
 function* twoEvents(): Operation<number[]> {
   return [yield* receive(go), yield* receive(go)];
+}
+
+function* spin(): Operation<void> {
+  const latch = yield* createLatch();
+  yield* latch.open(undefined);
 }
 
 /** Whatever it is refused, it goes on. */

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { limits } from '../../../runtime/limits.js';
 import type { Logger } from '../../../runtime/ports.js';
 import { StoreFailedError } from '../../../runtime/store-errors.js';
-import { messageOf, syncNames } from './durable-file.js';
+import { codeOf, messageOf, syncNames } from './durable-file.js';
 import type { FileCache } from './file-cache.js';
 import type { FileSystem } from './file-system.js';
 import type { Log } from './log.js';
@@ -129,6 +129,7 @@ export class Checkpointer {
     const { log, logger } = this.#parts;
     this.#retryAtBytes = this.logBytes + this.#threshold() / 4;
     if (error instanceof StoreFailedError) log.fail(error);
+    if (codeOf(error) === 'ENOENT') log.fail(new StoreFailedError('its directory is gone, or a part of it', { cause: error }));
     logger.log('error', 'The store could not write a checkpoint; the log grows until it can.', {
       error: messageOf(error),
       logBytes: this.logBytes,
@@ -246,7 +247,7 @@ async function forEach<T>(items: readonly T[], visit: (item: T) => Promise<void>
     }
   };
   await Promise.all(Array.from({ length: limits.storeWritesMax }, visitRest));
-  if (failures.length > 0) throw failures[0];
+  if (failures.length > 0) throw failures.find((each) => each instanceof StoreFailedError) ?? failures[0];
 }
 
 function toGenerations(shards: readonly Shard[]): number[] {

@@ -25,7 +25,11 @@ export class FileCache {
     const file = this.#files.get(path);
     if (file === undefined) return;
     this.#files.delete(path);
-    this.#fs.closeSync(file);
+    try {
+      this.#fs.closeSync(file);
+    } catch {
+      // Nothing was written through it: a descriptor that cannot be closed costs nobody anything.
+    }
   }
 
   close(): void {

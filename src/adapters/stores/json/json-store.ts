@@ -187,7 +187,7 @@ class OpenJsonStore implements OpenStore {
     if (this.#batches === 0) this.#tables.releaseHeads();
     this.#tables.apply(commits, this.#log.durableSeq);
     this.#batches += 1;
-    this.#checkpointer.considerRun();
+    if (this.#closing === null) this.#checkpointer.considerRun();
   }
 
   /** What is being written is waited for: it may be on disk or not, as after a crash. */
@@ -200,6 +200,7 @@ class OpenJsonStore implements OpenStore {
   }
 
   async #close(): Promise<void> {
+    await this.#gate.idle();
     await this.#checkpointer.finish();
     await this.#gate.run(() => this.#seal());
     await this.#log.close().catch(() => {});
@@ -247,6 +248,11 @@ class Gate {
     const result = this.#last.then(task);
     this.#last = result.catch(() => {});
     return result;
+  }
+
+  /** Waits for those that came before. */
+  async idle(): Promise<void> {
+    await this.#last;
   }
 }
 

@@ -9,11 +9,14 @@
 //   L1. `lock` is replaced only by the maker of the claim on its token, and only while the lock still has that token.
 //   L2. A process that is dead stays dead: a claim on its token, or on that of a dead claimant, is never outdated.
 //   L3. A token from a file becomes part of a name only when it is sixteen hexadecimal digits.
+//   L4. A file that is not byte for byte what a process writes says nothing of who has the store: it is refused.
 
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { StoreLockedError } from '../../../runtime/store-errors.js';
 import { codeOf, nonce, readWhole, syncFile, temporaryName, writeAll } from './durable-file.js';
 import type { FileSystem } from './file-system.js';
+import { toChecksum } from './log-line.js';
 import { identifySelf, type Liveness, livenessOf, type ProcessIdentity } from './process-identity.js';
 
 export const lockName = 'lock';
@@ -152,7 +155,7 @@ class Taker {
   async #writeTo(path: string): Promise<void> {
     const file = await this.#fs.open(path, 'create');
     try {
-      await writeAll(this.#fs, file, Buffer.from(`${JSON.stringify(this.self)}\n`), 0);
+      await writeAll(this.#fs, file, Buffer.from(encodeHolder(this.self)), 0);
       await syncFile(this.#fs, file, path);
     } catch (error) {
       await this.#fs.remove(path).catch(() => {});
@@ -196,7 +199,14 @@ export function parseHolder(text: Buffer): Holder | undefined {
   const { pid, startedAt, boot, pidNamespace, host, token } = holder;
   if (!Number.isInteger(pid) || (pid as number) <= 0 || typeof host !== 'string' || typeof token !== 'string' || !tokenPattern.test(token))
     return undefined;
-  return { pid: pid as number, startedAt: toText(startedAt), boot: toText(boot), pidNamespace: toText(pidNamespace), host, token };
+  const read = { pid: pid as number, startedAt: toText(startedAt), boot: toText(boot), pidNamespace: toText(pidNamespace), host, token };
+  return encodeHolder(read) === text.toString('utf8') ? read : undefined;
+}
+
+/** It is right only byte for byte: a damaged lock must not be taken for that of a dead process. */
+function encodeHolder({ pid, startedAt, boot, pidNamespace, host, token }: Holder): string {
+  const json = JSON.stringify({ pid, startedAt, boot, pidNamespace, host, token });
+  return `${json.slice(0, -1)},"crc":"${toChecksum(crc32(json))}"}\n`;
 }
 
 function toText(value: unknown): string | null {

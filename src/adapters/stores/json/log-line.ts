@@ -82,6 +82,17 @@ export function isAnyMarker(line: Buffer, offset: number): boolean {
   return digits !== null && decodeMarker(line, Number(digits[0]), offset) !== undefined;
 }
 
+const markerPattern = /^([1-9][0-9]{0,15}) [0-9a-f]{8} \{"durable":(0|[1-9][0-9]{0,15})[,}]/;
+
+/**
+ * Whether a line is a marker, with this sequence number or a later one, wherever it was meant to stand: what is missing or
+ * too much in front of it moves it. One with an earlier number is from a log that was there before.
+ */
+export function isMarkerFrom(line: Buffer, seq: number): boolean {
+  const match = markerPattern.exec(line.toString('latin1', 0, 64));
+  return match !== null && Number(match[1]) >= seq && decodeMarker(line, Number(match[1]), Number(match[2])) !== undefined;
+}
+
 /** Whether the JSON of a line, whose checksum is right, is a marker that belongs at this offset and says more than ours do. */
 export function isNewerMarker(json: Buffer, offset: number): boolean {
   if (json[0] !== brace) return false;

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Change } from '../../../runtime/ports.js';
 import { StoreCorruptError, StoreFormatError } from '../../../runtime/store-errors.js';
 import type { FileId, FileSystem } from './file-system.js';
-import { decodeCommit, decodeLine, decodeMarker, isAnyMarker, isNewerMarker } from './log-line.js';
+import { decodeCommit, decodeLine, decodeMarker, encodeMarker, isMarkerFrom, isNewerMarker } from './log-line.js';
 import type { Segment } from './log-segment.js';
 
 const chunkBytes = 1_048_576;
@@ -99,11 +99,17 @@ class LogScan {
     const goodBefore = this.#bad === null;
     let goodSize = 0;
     const rest = await forEachLine(this.#fs, file, size, (line, offset) => {
-      if (this.#bad !== null) this.#assertNoMarker(line, offset);
-      else if (this.#isGood(line, segment, offset)) goodSize = offset + line.byteLength + 1;
-      else this.#bad = { segment, offset };
+      if (this.#bad === null && this.#isGood(line, segment, offset)) {
+        goodSize = offset + line.byteLength + 1;
+        return;
+      }
+      this.#bad ??= { segment, offset };
+      this.#assertNoMarker(line);
     });
     if (this.#bad === null && (rest < size || size === 0)) this.#bad = { segment, offset: rest };
+    // Nothing is written behind the first marker before that is on disk.
+    if (goodBefore && goodSize === 0 && size > encodeMarker(segment.firstSeq, 0, false).length)
+      throw new StoreCorruptError(this.#pathOf(segment), 0, 'it does not begin with its marker, and goes on');
     this.#bytes += goodSize;
     this.#badBytes += size - goodSize;
     // A segment without its first marker never began: it is made anew.
@@ -139,9 +145,9 @@ class LogScan {
     if (isNewerMarker(json, offset)) throw newerLog(this.#pathOf(segment), offset);
   }
 
-  #assertNoMarker(line: Buffer, offset: number): void {
+  #assertNoMarker(line: Buffer): void {
     const bad = this.#bad;
-    if (bad === null || !isAnyMarker(line, offset)) return;
+    if (bad === null || !isMarkerFrom(line, this.#nextSeq)) return;
     throw new StoreCorruptError(
       this.#pathOf(bad.segment),
       bad.offset,

@@ -19,7 +19,8 @@ export const instanceCodec: RowCodec<InstanceRecord> = {
   table: 'instance',
   apply: (id, record, delta) => applyDelta(id, record, delta as InstanceDelta),
   toImage(id, old, tail) {
-    const before = bodyOf(id, old);
+    const before = old && bodyOf(id, old);
+    if (old !== undefined && before === undefined) return damagedImage(old, tail, LOOK_AT);
     const deltas = (old?.deltas ?? 0) + tail.length;
     const isLong = deltas > limits.storeRowDeltasMax;
     const endedAt = isLong ? undefined : endOf(tail);
@@ -39,7 +40,8 @@ export const mailboxCodec: RowCodec<MailboxRecord> = {
   table: 'mailbox',
   apply: (address, record, delta) => applyMailboxDelta(address, record, delta as MailboxDelta),
   toImage(address, old, tail) {
-    const before = bodyOf(address, old);
+    const before = old && bodyOf(address, old);
+    if (old !== undefined && before === undefined) return damagedImage(old, tail, null);
     const record = attempt(() => foldTexts(mailboxCodec, address, before, tail));
     if (record === 'damaged')
       return { key: address, head: null, body: toBody(address, before, tail), deltas: (old?.deltas ?? 0) + tail.length };
@@ -72,11 +74,14 @@ function endOf(tail: readonly string[]): number | undefined {
   return z === undefined ? undefined : (z[2] ?? t);
 }
 
-function bodyOf(key: string, old: RowImage | undefined): string | undefined {
-  if (old === undefined) return undefined;
-  const body = decodeBody(Buffer.from(old.body.buffer, old.body.byteOffset, old.body.byteLength), key);
-  if (body === undefined) throw new Error(`the record of ${JSON.stringify(key)} is damaged`);
-  return body;
+function bodyOf(key: string, old: RowImage): string | undefined {
+  return decodeBody(Buffer.from(old.body.buffer, old.body.byteOffset, old.body.byteLength), key);
+}
+
+/** A damaged row goes on as it is, its checksum wrong, and keeps what came since: nobody else is held up, and nothing is dropped. */
+function damagedImage(old: RowImage, tail: readonly string[], head: Head | null): RowImage {
+  const body = Buffer.concat([old.body.subarray(0, -1), Buffer.from(` ${tail.join(' ')}\n`)]);
+  return { key: old.key, head: head === null ? null : toBytes(head), body, deltas: old.deltas + tail.length };
 }
 
 function toBytes(head: Head): Buffer {

@@ -36,12 +36,18 @@ export function readRows(path: string, shard: Buffer): ShardRows {
   return isFormat1(shard) ? rowsOfFormat1(path, shard) : rowsOfFormat2(path, shard);
 }
 
-/** The deltas of an undamaged body; undefined when its checksum is wrong. */
+/**
+ * The deltas of an undamaged body; undefined when its checksum is wrong.
+ *
+ * @throws what JSON.parse does, when what was written is no list of deltas
+ */
 export function readDeltas({ format }: ShardRows, { key, body }: ShardRow): object[] | undefined {
   const text = decodeBody(body, key);
   if (text === undefined) return undefined;
   const json = JSON.parse(text) as object | object[];
-  return format === 1 ? [json] : (json as object[]);
+  if (format === 1) return [json];
+  if (!Array.isArray(json)) throw new TypeError('it is no list of deltas');
+  return json;
 }
 
 function rowsOfFormat2(path: string, shard: Buffer): ShardRows {

@@ -1,7 +1,8 @@
 // Backups: a copy of a store that is a store itself.
 
 import { resolve } from 'node:path';
-import { StoreUnavailableError } from '../../../../runtime/store-errors.js';
+import { StoreFailedError, StoreUnavailableError, StoreWriteError } from '../../../../runtime/store-errors.js';
+import { messageOf } from '../durable-file.js';
 import { nodeFileSystem } from '../file-system.js';
 import { type StoreOperationOptions, toStoreError } from './options.js';
 import type { StoreReport, StoreTail } from './report.js';
@@ -23,7 +24,7 @@ export interface BackupReport {
  * A copy that was interrupted is refused as a store, and can be removed.
  *
  * @throws StoreReadError, StoreFormatError, StoreCorruptError for the store; StoreUnavailableError, StoreFullError,
- *   StoreWriteError, StoreFailedError for the copy
+ *   StoreWriteError for the copy
  * @example
  * await backupStore('/var/lib/shop', `/backups/shop-${Date.now()}`);
  */
@@ -35,6 +36,8 @@ export async function backupStore(directory: string, to: string, options: StoreO
     const copied = await copyStore({ fs, root: resolve(directory) }, target, options);
     return { directory: target, ...copied };
   } catch (error) {
+    // The copy's sync has failed, not the store.
+    if (error instanceof StoreFailedError) throw new StoreWriteError(messageOf(error.cause), { cause: error });
     throw toStoreError(error, options, (reason) => new StoreUnavailableError(target, reason, { cause: error }));
   }
 }

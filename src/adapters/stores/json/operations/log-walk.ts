@@ -7,7 +7,7 @@
 
 import type { Change } from '../../../../runtime/ports.js';
 import type { FileSystem } from '../file-system.js';
-import { decodeCommit, decodeLine, decodeMarker, isAnyMarker, isNewerMarker } from '../log-line.js';
+import { decodeCommit, decodeLine, decodeMarker, encodeMarker, isNewerMarker } from '../log-line.js';
 import { newerLog } from '../log-scan.js';
 import type { Segment } from '../log-segment.js';
 import { type HeldFile, visitLines } from './file-lines.js';
@@ -66,6 +66,8 @@ class LogWalk {
   /** Where lines that are not right begin; whether that is damage shows what comes behind. */
   #bad: BadPlace | null = null;
   #badBytes = 0;
+  /** By how much what is in this segment stands behind where it was written. */
+  #shift = 0;
   #damagedAt: number | null = null;
 
   constructor(firstSeq: number, options: LogWalkOptions) {
@@ -75,6 +77,8 @@ class LogWalk {
 
   async read(held: HeldSegment): Promise<void> {
     const { path, segment, size } = held;
+    const wasGoodBefore = this.#bad === null;
+    this.#shift = 0;
     if (segment.firstSeq !== this.#nextSeq) {
       this.#begin(path, 0, `commit ${this.#nextSeq} is missing`);
       this.#nextSeq = segment.firstSeq;
@@ -83,7 +87,7 @@ class LogWalk {
     const { fs, pace } = this.#options;
     const end = await visitLines(fs, held, pace, (line, offset) => {
       const wasGood = this.#bad === null;
-      this.#take(held, line, offset);
+      this.#take({ path, offset }, line);
       if (wasGood && this.#bad !== null) this.#badBytes = size - offset;
       return pace.step(line.byteLength);
     });
@@ -91,6 +95,7 @@ class LogWalk {
       this.#begin(path, end, 'the file ends within a line');
       this.#badBytes = size - end;
     }
+    if (wasGoodBefore) this.#checkBeginning(held);
   }
 
   end(): LogEnd {
@@ -104,17 +109,35 @@ class LogWalk {
     };
   }
 
-  #take({ path }: HeldSegment, line: Buffer, offset: number): void {
-    if (line.at(-1) === closingBrace && isAnyMarker(line, offset)) this.#takeMarker({ path, offset }, line);
+  #take(place: LogPlace, line: Buffer): void {
+    const marker = readMarker(line);
+    if (marker !== undefined) this.#takeMarker(place, marker);
     else if (this.#bad !== null) this.#resume(line);
-    else if (!this.#takeCommit({ path, offset }, line)) this.#begin(path, offset, `commit ${this.#nextSeq} is damaged`);
+    else if (!this.#takeCommit(place, line)) this.#begin(place.path, place.offset, `commit ${this.#nextSeq} is damaged`);
   }
 
-  /** All before a marker was synced: what is bad there is damage. */
-  #takeMarker({ path, offset }: LogPlace, line: Buffer): void {
-    if (this.#bad !== null) this.#isDamage(this.#bad);
-    else if (decodeMarker(line, this.#nextSeq, offset) === undefined) this.#begin(path, offset, `commit ${this.#nextSeq} is missing`);
-    this.#nextSeq = seqOf(line) ?? this.#nextSeq;
+  /** All before a marker was synced: what is bad there is damage, unless the marker is left over from an older log. */
+  #takeMarker({ path, offset }: LogPlace, { seq, durable }: ReadMarker): void {
+    const isHere = seq === this.#nextSeq && durable + this.#shift === offset;
+    if (isHere && this.#bad === null) return;
+    this.#begin(
+      path,
+      offset,
+      seq > this.#nextSeq ? `commit ${this.#nextSeq} is missing` : 'something in front of it is missing or too much',
+    );
+    if (this.#bad === null || seq < this.#bad.seq) return;
+    this.#isDamage(this.#bad);
+    this.#nextSeq = seq;
+    // What is missing or too much moves all that comes: it is told once.
+    this.#shift = offset - durable;
+  }
+
+  /** Nothing is written behind the first marker of a segment before that is on disk. */
+  #checkBeginning({ path, segment, size }: HeldSegment): void {
+    const bad = this.#bad;
+    if (bad === null || bad.path !== path || bad.offset > 0 || bad.seq !== segment.firstSeq) return;
+    if (size <= encodeMarker(segment.firstSeq, 0, false).length) return;
+    this.#isDamage({ ...bad, what: 'it does not begin with its marker, and goes on' });
   }
 
   /** Whether a line is the commit that belongs here. */
@@ -147,6 +170,21 @@ class LogWalk {
     this.#bad = null;
     this.#badBytes = 0;
   }
+}
+
+interface ReadMarker {
+  readonly seq: number;
+  /** The offset at which it was written. */
+  readonly durable: number;
+}
+
+/** The marker that a line is, wherever it stands. */
+function readMarker(line: Buffer): ReadMarker | undefined {
+  if (line.at(-1) !== closingBrace) return undefined;
+  const match = /^([1-9][0-9]{0,15}) [0-9a-f]{8} \{"durable":(0|[1-9][0-9]{0,15})[,}]/.exec(line.toString('latin1', 0, 64));
+  if (match === null) return undefined;
+  const [seq, durable] = [Number(match[1]), Number(match[2])];
+  return decodeMarker(line, seq, durable) === undefined ? undefined : { seq, durable };
 }
 
 function seqOf(line: Buffer): number | undefined {

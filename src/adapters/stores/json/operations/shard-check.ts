@@ -88,20 +88,20 @@ class ShardCheck<R> {
 
   #readRows(file: Buffer): ShardRows | undefined {
     try {
-      return readRows(this.#input.path, file);
+      const rows = readRows(this.#input.path, file);
+      const { table, shard, generation } = this.#input.place;
+      if (rows.table === table && rows.shard === shard && rows.generation === generation) return rows;
+      this.#report('damage', 0, 'it is another shard than its name says');
     } catch (error) {
       if (error instanceof StoreCorruptError) this.#report('damage', error.offset, error.reason);
       // What meta.json names is of its format: this is more likely damage.
       else if (error instanceof StoreFormatError) this.#report('damage', 0, 'it does not begin as a shard of this format does');
       else throw error;
-      return undefined;
     }
+    return undefined;
   }
 
-  #checkIndex({ table, shard, generation, headsStart, hasRightHeads, end }: ShardRows, size: number): void {
-    const { place } = this.#input;
-    if (table !== place.table || shard !== place.shard || generation !== place.generation)
-      this.#report('damage', 0, 'it is another shard than its name says');
+  #checkIndex({ headsStart, hasRightHeads, end }: ShardRows, size: number): void {
     if (!hasRightHeads) this.#report('damage', headsStart, 'the checksum of its heads is wrong');
     if (size !== end) this.#report('damage', Math.min(size, end), 'it does not end where its index says');
   }
@@ -113,27 +113,37 @@ class ShardCheck<R> {
     tails.delete(key);
     if (shards !== null && toShardIndex(hashKey(key), shards) !== place.shard)
       this.#report('content', offset, 'it is in a shard where nobody looks for it', key);
-    const deltas = readDeltas(shard, row);
-    if (deltas === undefined) {
-      this.#report('damage', offset, 'the checksum of a record is wrong', key);
+    const folded = this.#fold(shard, row);
+    if (folded === undefined) {
       this.#rules.miss(key);
       return;
     }
-    let record: R | undefined;
-    try {
-      for (const delta of deltas) record = this.#rules.codec.apply(key, record, delta);
-    } catch (error) {
-      this.#report('content', offset, `a record cannot be read (${messageOf(error)})`, key);
-      this.#rules.miss(key);
-      return;
-    }
-    if (deltas.length !== row.deltas) this.#report('content', offset, 'it has another number of deltas than its index says', key);
+    const { record } = folded;
     const faults = record === undefined ? [] : [...this.#rules.faults(record)];
     for (const what of faults) this.#report('content', offset, what, key);
     if (shard.hasRightHeads && record !== undefined && row.head !== null && !isHeadOf(shard, row, record as InstanceRecord))
       this.#report('content', offset, 'its head says something else than its body', key);
     if (tail.length > 0) this.#checkTail(key, record, tail);
     else if (record !== undefined) this.#take(record, faults.length > 0 ? null : { path: this.#input.path, offset }, key);
+  }
+
+  /** The record of a body; undefined when it has none that can be read, which is told. */
+  #fold(shard: ShardRows, row: ShardRow): { record: R | undefined } | undefined {
+    const { key, offset } = row;
+    try {
+      const deltas = readDeltas(shard, row);
+      if (deltas === undefined) {
+        this.#report('damage', offset, 'the checksum of a record is wrong', key);
+        return undefined;
+      }
+      if (deltas.length !== row.deltas) this.#report('content', offset, 'it has another number of deltas than its index says', key);
+      let record: R | undefined;
+      for (const delta of deltas) record = this.#rules.codec.apply(key, record, delta);
+      return { record };
+    } catch (error) {
+      this.#report('content', offset, `a record cannot be read (${messageOf(error)})`, key);
+      return undefined;
+    }
   }
 
   #checkTail(key: string, base: R | undefined, tail: readonly TailDelta[]): void {

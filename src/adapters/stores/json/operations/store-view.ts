@@ -10,12 +10,13 @@ import { join } from 'node:path';
 import { RouseError } from '../../../../runtime/errors.js';
 import { limits } from '../../../../runtime/limits.js';
 import type { Table } from '../../../../runtime/ports.js';
-import { StoreFormatError, StoreReadError } from '../../../../runtime/store-errors.js';
-import { codeOf, messageOf } from '../durable-file.js';
+import { StoreCorruptError, StoreFormatError, StoreReadError } from '../../../../runtime/store-errors.js';
+import { codeOf, messageOf, readWhole } from '../durable-file.js';
 import type { FileId, FileSystem } from '../file-system.js';
+import { encodeMarker } from '../log-line.js';
 import { findSegments } from '../log-segment.js';
 import { MetaFile, type StoredMeta } from '../meta-file.js';
-import { parseShardName, type ShardPlace, toShardName } from '../shard-file.js';
+import { isShardName, parseShardName, type ShardPlace, toShardName } from '../shard-file.js';
 import type { HeldSegment } from './log-walk.js';
 
 const tooManyFiles = new Set(['EMFILE', 'ENFILE']);
@@ -123,8 +124,20 @@ export class StoreView {
     const meta = await this.#metaFile.read().catch((error: unknown) => {
       throw error instanceof RouseError ? error : unreadable(this.#metaFile.path, error);
     });
-    if (meta === undefined) throw new StoreFormatError(this.#root, 'it holds no store: it has no meta.json');
-    return meta;
+    if (meta !== undefined) return meta;
+    if (await this.#hasData()) throw new StoreCorruptError(this.#metaFile.path, 0, 'the file is missing, though the store has data');
+    throw new StoreFormatError(this.#root, 'it holds no store: it has no meta.json');
+  }
+
+  /** A store that is just being made has a log without a commit. */
+  async #hasData(): Promise<boolean> {
+    if ((await listOrNone(this.#fs, join(this.#root, 'shards'))).some(isShardName)) return true;
+    const directory = join(this.#root, 'log');
+    for (const { name, firstSeq } of findSegments(await listOrNone(this.#fs, directory))) {
+      const segment = await readWhole(this.#fs, join(directory, name));
+      if (firstSeq > 1 || (segment !== undefined && segment.byteLength > encodeMarker(1, 0, false).length)) return true;
+    }
+    return false;
   }
 
   async #holdSegments(): Promise<void> {
