@@ -14,6 +14,17 @@ export const never = 1_000_000_000;
 /** When the stored shop was left. */
 export const leftAt = 1_767_834_000_000;
 
+/** What is in it. */
+export const shopFigures = {
+  instances: { total: 21, active: 13, stuck: 1, completed: 4, failed: 2, cancelled: 1 },
+  mailboxes: 5,
+  events: 5,
+  deadLetters: 2,
+  commits: 62,
+  shards: 8,
+  segments: 1,
+};
+
 /** As format 1 left it, after a crash. */
 export async function oldShop(): Promise<SimulatedDisk> {
   const disk = createSimulatedDisk();

@@ -18,7 +18,7 @@ interface Plan {
 }
 
 const plans: Readonly<Record<FaultOptions['scale'], Plan>> = {
-  short: { cutsPerCall: 2, recoveriesBetween: 37, recoveryCallsBetween: 2, chains: 10 },
+  short: { cutsPerCall: 2, recoveriesBetween: 61, recoveryCallsBetween: 2, chains: 8 },
   long: { cutsPerCall: 40, recoveriesBetween: 3, recoveryCallsBetween: 1, chains: 1_000 },
 };
 
@@ -40,12 +40,15 @@ class EveryOperation {
   }
 
   async run(): Promise<FaultOutcome> {
-    const small = new DiskLife({ commits: 60, closings: [16, 39] });
-    const split = new DiskLife({ commits: 30, closings: [20], large: [5] });
-    const calls = (await this.#behindEveryCall(small, 'small rows')) + (await this.#behindEveryCall(split, 'a split'));
+    const small = new DiskLife({ commits: 50, closings: [16, 37] });
+    const split = new DiskLife({ commits: 20, closings: [14], large: [5] });
+    // Batches of many blocks: those that are lost may show what removed files had there.
+    const large = new DiskLife({ commits: 16, closings: [9], paddingBytes: 6_000 });
+    let calls = 0;
+    for (const [name, life] of Object.entries({ small, split, large })) calls += await this.#behindEveryCall(life, name);
     assert(split.shards > small.shards, 'no shard was split');
-    assert(small.checkpoints > 5, `only ${small.checkpoints} checkpoints`);
-    const checkpoints = small.checkpoints + split.checkpoints;
+    assert(small.checkpoints > 3, `only ${small.checkpoints} checkpoints`);
+    const checkpoints = small.checkpoints + split.checkpoints + large.checkpoints;
     const direct = this.#states;
     await this.#inRecoveries(small);
     const inRecovery = this.#states - direct;

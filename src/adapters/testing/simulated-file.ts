@@ -100,7 +100,7 @@ export class SimulatedFile {
     for (const page of pages) {
       const start = page * pageBytes;
       const left = Buffer.alloc(pageBytes);
-      onDisk.copy(left, 0, start, start + pageBytes);
+      left.set(onDisk.subarray(start, start + pageBytes));
       if (reads === 'old') this.#bytes.set(left.subarray(0, Math.max(0, this.#size - start)), start);
       else {
         this.#lostPages ??= new Map();
@@ -191,8 +191,9 @@ export class SimulatedFile {
       forEachBlock(position, length, sectorBytes, (sector) => {
         const start = sector * sectorBytes;
         if (start < firstNew || start >= image.byteLength || settled.has(sector) || !luck()) return;
-        image.fill(0, start, start + sectorBytes);
-        removed.bytes.copy(image, start, start, start + sectorBytes);
+        const end = Math.min(start + sectorBytes, image.byteLength);
+        image.fill(0, start, end);
+        image.set(removed.bytes.subarray(start, end), start);
       });
     }
   }

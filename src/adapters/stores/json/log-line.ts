@@ -76,12 +76,6 @@ export function decodeMarker(line: Buffer, seq: number, offset: number): Marker 
   return undefined;
 }
 
-/** Whether a line is a marker that belongs at this offset, whatever its sequence number. */
-export function isAnyMarker(line: Buffer, offset: number): boolean {
-  const digits = /^[1-9][0-9]{0,15} /.exec(line.toString('latin1', 0, 17));
-  return digits !== null && decodeMarker(line, Number(digits[0]), offset) !== undefined;
-}
-
 const markerPattern = /^([1-9][0-9]{0,15}) [0-9a-f]{8} \{"durable":(0|[1-9][0-9]{0,15})[,}]/;
 
 /**
