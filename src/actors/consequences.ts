@@ -45,6 +45,8 @@ export class Consequences {
   readonly #router: Router;
   readonly #ephemerals: Ephemerals;
   readonly #attempted: (event: AttemptEvent) => void;
+  /** Those of which it could not be written that their steps were in flight at a crash. */
+  readonly #uncounted = new Set<Slot>();
 
   constructor(options: ConsequencesOptions) {
     this.#world = options.world;
@@ -97,7 +99,8 @@ export class Consequences {
     slot.cancelAsked = known.cancelAsked;
     if (slot.requests.size === 0) this.beginBorn(slot);
     this.#cancelNoted(slot);
-    for (const request of steps) this.startStep(slot, request);
+    if (this.#uncounted.delete(slot)) this.countInterruptions([slot]);
+    else for (const request of steps) this.startStep(slot, request);
   }
 
   /** Once this commit is on disk: takes up the steps that an instance has now, its first turn, its cancellation. */
@@ -154,6 +157,9 @@ export class Consequences {
     const pauses = pausesOfSuspects(slots, this.#world.now);
     this.#world.inCommit(() => {
       for (const slot of slots) this.#countInterruptionsOf(slot, pauses);
+      this.#world.commit.addUndone(() => {
+        for (const slot of slots) this.#uncounted.add(slot);
+      });
     });
   }
 

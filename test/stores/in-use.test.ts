@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { jsonStore } from '../../src/adapters/stores/json/json-store.js';
 import { backupStore, verifyStore } from '../../src/store.js';
-import { createSimulatedDisk, type SimulatedDisk } from '../../src/testing.js';
+import { createSimulatedDisk, type DiskCall, type SimulatedDisk } from '../../src/testing.js';
 import { busyCommit, lastBusyCommit } from './busy-commits.js';
 import { BusyProcess } from './busy-process.js';
 import { makeDirectory } from './disk-harness.js';
-import { MemoryLogger, openStore } from './store-harness.js';
+import { approve, begin, commit, complete, MemoryLogger, openStore, remove } from './store-harness.js';
 
 const rounds = Number(process.env.ROUSE_IN_USE_ROUNDS ?? 6);
 
@@ -86,39 +86,70 @@ async function makeBusyStore() {
   return { disk, store, append, checkpoint, appended: () => number };
 }
 
-/** Has something happen when a file of this name part is opened to be read, once. */
-function beforeOpening(disk: SimulatedDisk, part: string, task: () => Promise<void>): { happened: boolean } {
+/** Has something happen before this call for a path with this part, once. */
+function before(disk: SimulatedDisk, [call, part]: readonly [DiskCall, string], task: () => Promise<void>): { happened: boolean } {
   const told = { happened: false };
-  disk.delay = (call, path) => {
-    if (call !== 'open' || !path.includes(part) || told.happened) return undefined;
+  disk.delay = (each, path) => {
+    if (each !== call || !path.includes(part) || told.happened) return undefined;
     told.happened = true;
     return task();
   };
   return told;
 }
 
-test.each(['meta.json', '/log/', '/shards/instance-', '/shards/mailbox-'])(
-  'a checkpoint that replaces everything in front of the opening of %s is gone along with',
-  async (part) => {
-    const { disk, append, checkpoint, appended } = await makeBusyStore();
-    await checkpoint();
-    await append(3);
-    const whenVerified = beforeOpening(disk, part, checkpoint);
-    const before = appended();
+test.each([
+  ['open', 'meta.json'],
+  ['list', '/log'],
+  ['open', '/log/'],
+  ['open', '/shards/instance-'],
+  ['open', '/shards/mailbox-'],
+] as const)('a checkpoint that replaces everything in front of the call to %s %s is gone along with', async (...call) => {
+  const { disk, append, checkpoint, appended } = await makeBusyStore();
+  await checkpoint();
+  await append(3);
+  const whenVerified = before(disk, call, checkpoint);
+  const atFirst = appended();
 
-    const verified = await verifyStore('/data/store', { fileSystem: disk });
-    const whenCopied = beforeOpening(disk, part, checkpoint);
-    const { report } = await backupStore('/data/store', '/data/copy', { fileSystem: disk });
-    disk.delay = () => undefined;
+  const verified = await verifyStore('/data/store', { fileSystem: disk });
+  const whenCopied = before(disk, call, checkpoint);
+  const { report } = await backupStore('/data/store', '/data/copy', { fileSystem: disk });
+  disk.delay = () => undefined;
 
-    expect([whenVerified.happened, whenCopied.happened]).toEqual([true, true]);
-    expect(verified.problems).toEqual([]);
-    expect(verified.figures.commits).toBeGreaterThanOrEqual(before);
-    expect(report.ok).toBe(true);
-    const { store } = await openCopy('/data/copy', disk);
-    expect(lastBusyCommit(store)).toBe(report.figures.commits);
-  },
-);
+  expect([whenVerified.happened, whenCopied.happened]).toEqual([true, true]);
+  expect(verified.problems).toEqual([]);
+  expect(verified.figures.commits).toBeGreaterThanOrEqual(atFirst);
+  expect(report.ok).toBe(true);
+  const { store } = await openCopy('/data/copy', disk);
+  expect(lastBusyCommit(store)).toBe(report.figures.commits);
+});
+
+test('what was committed while shards were written, and is in some of them, is counted once', async () => {
+  const disk = createSimulatedDisk();
+  const logger = new MemoryLogger();
+  const store = await openStore(jsonStore('/data/store', { fileSystem: disk, logBytesMin: 300_000, logBytesMax: 300_000 }), logger);
+  onTestFinished(() => store.close());
+  const ids = Array.from({ length: 2_500 }, (_, index) => `sleeper-${index}`);
+  const changed = ids.slice(0, 60);
+  let late: Promise<void> | undefined;
+  disk.delay = (call, path) => {
+    if (call !== 'rename' || !path.includes('/shards/instance-0')) return undefined;
+    late = store.append([
+      ...changed.map((id) => commit(approve(id))),
+      ...changed.slice(0, 30).flatMap((id) => [commit(complete(id)), commit(remove(begin(id)))]),
+    ]);
+    return late;
+  };
+  const written = logger.next('wrote a checkpoint');
+  await store.append(ids.map((id) => commit(begin(id))));
+  await written;
+
+  const { problems, figures } = await verifyStore('/data/store', { fileSystem: disk });
+
+  expect(late).toBeDefined();
+  expect(problems).toEqual([]);
+  expect(figures.instances).toMatchObject({ total: 2_470, active: 2_470 });
+  expect(figures.shards).toBeGreaterThan(2);
+});
 
 test('files that a checkpoint removes while they are read are read to their ends', async () => {
   const { disk, append, checkpoint } = await makeBusyStore();

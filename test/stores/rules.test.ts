@@ -102,6 +102,21 @@ test('a row in a shard where nobody looks for it, and one whose index says somet
   expect(problems.every(({ kind, file }) => kind === 'content' && file === path)).toBe(true);
 });
 
+test('of mailboxes whose instances cannot be read any more nobody says that there are none', async () => {
+  const disk = await shop();
+  const paths = pathsOf(disk, '/shards/instance-');
+  for (const path of paths) {
+    const data = bytesOf(disk, path);
+    disk.put(path, Buffer.concat([data.subarray(0, 40), Buffer.from('?'), data.subarray(41)]));
+
+    const { problems } = await verifyStore(directory, { fileSystem: disk });
+
+    expect(problems).toEqual([{ kind: 'damage', file: path, offset: 34, what: expect.stringContaining('header') }]);
+    disk.put(path, data);
+  }
+  expect(paths.length).toBeGreaterThan(3);
+});
+
 test('a head that says something else than its body is told', async () => {
   const disk = await shop();
   const [path = ''] = pathsOf(disk, '/shards/instance-');

@@ -8,6 +8,7 @@ import { LogTails } from '../../src/adapters/stores/json/operations/log-tails.js
 import { type VisitCommit, walkLog } from '../../src/adapters/stores/json/operations/log-walk.js';
 import { Pace } from '../../src/adapters/stores/json/operations/pace.js';
 import { Findings } from '../../src/adapters/stores/json/operations/report.js';
+import type { TailDelta } from '../../src/adapters/stores/json/operations/shard-check.js';
 import { withView } from '../../src/adapters/stores/json/operations/store-view.js';
 import type { Change } from '../../src/runtime/ports.js';
 import { StoreFormatError } from '../../src/runtime/store-errors.js';
@@ -78,6 +79,8 @@ test('a log that is longer than may be held at once is gone through for some sha
   expect(piecewise.tails).toEqual(whole.tails);
   expect(whole.tails).toHaveLength(10);
   expect([whole.readings, piecewise.readings]).toEqual([1, 4]);
+  const { tails } = await tailsOf(disk, 1_000_000, 50);
+  expect(Math.max(...tails.flat().map(({ seq }) => seq))).toBe(48);
 });
 
 test('an end that was never synced is its tail, and no problem', async () => {
@@ -165,20 +168,21 @@ function* changedLogs(data: Buffer): Generator<{ what: string; data: Buffer }> {
 }
 
 /** What the log says of the instances of each shard, when so many bytes of it may be held, and how often it was read. */
-async function tailsOf(disk: SimulatedDisk, bytesMax: number): Promise<{ tails: unknown[]; readings: number }> {
+async function tailsOf(disk: SimulatedDisk, bytesMax: number, upTo = never): Promise<{ tails: TailDelta[][]; readings: number }> {
   const pace = new Pace(undefined);
   return withView({ fs: disk, root: directory }, async (view) => {
     const tails = new LogTails(disk, pace, view, bytesMax);
     const visit: VisitCommit = (_seq, changes) => tails.note(changes);
-    tails.noteEnd(await walkLog(view.segments, { fs: disk, pace, found: new Findings(), visit }));
+    const end = await walkLog(view.segments, { fs: disk, pace, found: new Findings(), visit });
+    tails.noteEnd({ ...end, upTo: Math.min(upTo, end.upTo) });
     let readings = 0;
     disk.fault = (call, path) => {
       if (call === 'read' && path.includes('/log/')) readings += 1;
       return undefined;
     };
-    const told: unknown[] = [];
-    for await (const [{ shard }, ofShard] of tails.byShard('instance', view.places('instance')))
-      for (const [key, deltas] of ofShard) told.push([shard, key, deltas]);
+    const told: TailDelta[][] = [];
+    for await (const [, ofShard] of tails.byShard('instance', view.places('instance')))
+      for (const deltas of ofShard.values()) told.push(deltas);
     return { tails: told, readings };
   });
 }

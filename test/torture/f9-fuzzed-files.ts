@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { seededIds } from '../../src/adapters/testing/seeded-ids.js';
-import { RouseError } from '../../src/index.js';
-import type { SimulatedDisk } from '../../src/testing.js';
-import { isLog, showsSynced } from '../stores/layout.js';
+import { jsonStore, RouseError } from '../../src/index.js';
+import { createTestRuntime, type SimulatedDisk, type TestRuntime } from '../../src/testing.js';
+import { shop as workflows } from '../stores/fixtures/shop.js';
+import { directory, isLog, showsSynced } from '../stores/layout.js';
+import { leftAt, shop } from '../stores/shop-disk.js';
 import { begin, commit, put } from '../stores/store-harness.js';
 import { type Answer, ask, fifty, makeStoreDisk, openDamaged, storeKinds } from './damaged-disk.js';
 import { orHang } from './disk-life.js';
@@ -29,6 +31,7 @@ class FuzzedFiles {
   readonly #options: FaultOptions;
   /** By what was seen. */
   readonly #seen = new Map<string, number>();
+  #runtimes = 0;
 
   constructor(options: FaultOptions) {
     this.#options = options;
@@ -50,12 +53,14 @@ class FuzzedFiles {
       if (index % 100 === 0) this.#options.progress(`${index} of ${count}`);
       await this.#try(original, mutation, draw, what);
     }
+    await this.#inRuntimes(this.#options.scale === 'long' ? 4_000 : 120);
     const seen = [...this.#seen]
       .sort(([left], [right]) => (left < right ? -1 : 1))
       .map(([name, times]) => `${times.toLocaleString('en')} ${name}`);
     return {
       figures: [
         `${count.toLocaleString('en')} mutations of ${mutations.length} kinds: 0 untyped errors, 0 hangs, 0 pollution, 0 silent defaults`,
+        `${this.#runtimes.toLocaleString('en')} runtimes on stores with wrong records: each refused with a typed error, or lives`,
         `seen: ${seen.join(', ')}`,
       ],
     };
@@ -73,6 +78,43 @@ class FuzzedFiles {
     if (mutation.isSealed) await this.#live(spoilt, what);
     // A lock is looked at only where it lies.
     if (mutation.name.includes('lock')) this.#count(await this.#meetLock(spoilt, what));
+  }
+
+  /** A runtime is started over a shop whose records are wrong and have right checksums: it refuses, or goes on for all that are not ill. */
+  async #inRuntimes(count: number): Promise<void> {
+    const original = await shop();
+    const wrong = mutations.filter((mutation) => mutation.isSealed);
+    for (let index = 0; index < count; index += 1) {
+      const seed = this.#options.seed * 1_000_003 + index;
+      const draw = new Draw(seededIds(seed).random);
+      const mutation = draw.of(wrong);
+      const disk = original.afterPowerCut('everything');
+      mutation.apply(disk, draw);
+      if (index % 20 === 0) this.#options.progress(`runtimes: ${index} of ${count}`);
+      const what = `runtime, mutation ${seed}: ${mutation.name}`;
+      const error = await inTime(this.#runShop(disk, what), what);
+      if (error !== undefined) assertTyped(error, what);
+      assertClean(what);
+      this.#runtimes += 1;
+    }
+  }
+
+  /** Resolves to why it does not start. */
+  async #runShop(disk: SimulatedDisk, what: string): Promise<unknown> {
+    const store = jsonStore(directory, { fileSystem: disk, logBytesMin: 2_000 });
+    const runtime = await createTestRuntime({ workflows, store, startAt: leftAt, passivateAfter: '1 minute' }).catch(
+      (error: unknown) => error,
+    );
+    if (runtime instanceof Error) return runtime;
+    const { advance, health, list, stop } = runtime as TestRuntime;
+    for (const duration of ['1 hour', '100 days'] as const) {
+      await advance(duration);
+      // One that cannot be told of is told so; the others are.
+      for await (const info of list()) void info;
+    }
+    assert(health().live, `${what}: the runtime is dead`);
+    await stop();
+    return undefined;
   }
 
   /** A store with wrong records is used, folded into checkpoints, closed and opened again. */
@@ -112,6 +154,17 @@ function assertNothingLost({ cut, state }: Answer, original: Original, disk: Sim
 /** A log that ends where a line ends is what it would have been before the next batch: nothing can tell. */
 function endsEarly(before: SimulatedDisk, after: SimulatedDisk): boolean {
   return [...after.files].some(([path, data]) => isLog(path) && before.files.get(path)?.subarray(0, data.byteLength).equals(data) === true);
+}
+
+const hangMs = 20_000;
+
+/** A virtual clock passes months in no time: what takes longer than this hangs. */
+async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+  let watch: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    watch = setTimeout(() => reject(new Error(`${what}: it hangs`)), hangMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(watch));
 }
 
 /** @returns the code */
