@@ -82,7 +82,7 @@ export class PendingCommit implements Commit {
     return (
       this.changes === noChanges &&
       !this.hasConsequences &&
-      (this.callers ?? this.addresses ?? this.slots ?? this.redo ?? this.ephemerals) === null
+      (this.callers ?? this.addresses ?? this.slots ?? this.redo ?? this.ephemerals ?? this.undone) === null
     );
   }
 

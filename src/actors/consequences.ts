@@ -154,6 +154,7 @@ export class Consequences {
 
   /** After a crash: counts the steps that were in flight, all in one commit, and starts them when that is on disk. */
   countInterruptions(slots: readonly Slot[]): void {
+    if (slots.length === 0) return;
     const pauses = pausesOfSuspects(slots, this.#world.now);
     this.#world.inCommit(() => {
       for (const slot of slots) this.#countInterruptionsOf(slot, pauses);
