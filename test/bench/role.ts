@@ -40,7 +40,7 @@ type Question = { readonly open: unknown } | { readonly turn: number } | { reado
 type Answer = { readonly value?: unknown } | { readonly error: string };
 
 /** A million instances take a while. */
-const patienceMs = 600_000;
+const patienceMs = 900_000;
 
 /** Plays a role in a new process. */
 export async function openRole<I, O, T>(role: Role<I, O, T>, input: I, stage: Stage): Promise<Session<O, T>> {

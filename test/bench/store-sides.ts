@@ -161,17 +161,13 @@ class Wakes {
 
   /** As fast as they go, each asleep again after it, until enough were woken and a checkpoint has begun. */
   async untilCheckpoint(): Promise<Figures> {
-    const { watched, timed } = this.#parts;
+    const { timed } = this.#parts;
     timed.reset();
     const latenciesMs: number[] = [];
     const before = countsOf(this.#runtime);
     const { wallMs, cpuUs } = await profiled(
       `wakes, asleep again`,
-      () =>
-        measure(async () => {
-          const isOver = (): boolean => latenciesMs.length >= wakesAgainMin && watched.isCheckpointing;
-          await loopUntil(isOver, () => this.#wake(false, latenciesMs));
-        }),
+      () => measure(() => this.#untilNextCheckpoint(latenciesMs, wakesAgainMin)),
       () => latenciesMs.length,
     );
     const after = countsOf(this.#runtime);
@@ -202,10 +198,7 @@ class Wakes {
   /** At a pace, whatever happens; through a checkpoint, and some time without one. */
   async paced(): Promise<Figures> {
     const { watched } = this.#parts;
-    await loopUntil(
-      () => watched.isCheckpointing,
-      () => this.#wake(false, []),
-    );
+    await this.#untilNextCheckpoint([], 0);
     const lag = lagOfCheckpoints(watched, true);
     const quietLag = new LoopLag();
     const [during, quiet]: [number[], number[]] = [[], []];
@@ -271,6 +264,18 @@ class Wakes {
     await this.#runtime.start(sleeper, { order: -1, item: 'item-1' }, { id });
     await this.#runtime.publish(ping, 'key--1', { value: 12_345, isLast: false });
     return recordsOf(directory, id).at(-1) ?? '';
+  }
+
+  /** Wakes at least so many, and goes on until a checkpoint begins after that. */
+  async #untilNextCheckpoint(latenciesMs: number[], wakesMin: number): Promise<void> {
+    const { watched } = this.#parts;
+    let begunBefore: number | null = null;
+    const isOver = (): boolean => {
+      if (latenciesMs.length < wakesMin) return false;
+      begunBefore ??= watched.begun;
+      return watched.begun > begunBefore;
+    };
+    await loopUntil(isOver, () => this.#wake(false, latenciesMs));
   }
 
   async #wake(isLast: boolean, latenciesMs: number[]): Promise<void> {

@@ -12,6 +12,7 @@ export class WatchedDisk {
   readonly checkpointsMs: number[] = [];
   #isWatching = false;
   #begunAt: number | null = null;
+  #begun = 0;
   #batchBytes = 0;
   #batchBytesMax = 0;
   #bytesWritten = 0;
@@ -59,6 +60,11 @@ export class WatchedDisk {
     return this.#batchBytesMax;
   }
 
+  /** Checkpoints that have begun. */
+  get begun(): number {
+    return this.#begun;
+  }
+
   /** Bytes given to the disk, log and checkpoints. */
   get bytesWritten(): number {
     return this.#bytesWritten;
@@ -72,6 +78,7 @@ export class WatchedDisk {
   #begin(): void {
     if (!this.#isWatching || this.isCheckpointing) return;
     this.#begunAt = performance.now();
+    this.#begun += 1;
     this.onChange(true);
   }
 

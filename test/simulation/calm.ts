@@ -19,6 +19,8 @@ export function assertCalm(world: World, asking: Asking, { isLater }: { isLater:
     const begins = record.pending.size === 0;
     if (begins) throw new Broken('D6', `instance ${record.id} has begun, and waits for nothing`);
     if (record.cancelAsked !== null) throw new Broken('D6', `instance ${record.id} is to be cancelled, and is not`);
+    if (world.history.givenUp.has(record.id) && !world.history.cancelled.has(record.id))
+      throw new Broken('D6', `the caller of instance ${record.id} waits no more, and it goes on`);
     for (const request of record.pending.values()) assertWaits(world, { record, request, isLater });
   }
   for (const { id, life, isTold } of asking.waiters) {

@@ -20,6 +20,9 @@ import { type Consumption, EventAccount, labelOf } from './event-account.js';
 import type { Ledger } from './ledger.js';
 import type { Trace } from './trace.js';
 
+/** What the ids of called instances end with. */
+export const called = 'called';
+
 export class History {
   readonly records = new Map<string, InstanceRecord>();
   readonly mailboxes = new Map<string, MailboxRecord>();
@@ -31,6 +34,8 @@ export class History {
   readonly answers = new Set<string>();
   /** Instances that have a cancellation in their journal. */
   readonly cancelled = new Set<string>();
+  /** Instances that were called, and whose callers wait no more. */
+  readonly givenUp = new Set<string>();
   readonly #ledger: Ledger;
   readonly #trace: Trace;
   /** Positions of the journals of the generations that live. */
@@ -96,12 +101,17 @@ export class History {
     const before = this.records.get(id);
     if (before !== undefined && before.status !== 'active' && delta.d !== 1) throw new Broken('D1', `instance ${id} goes on after its end`);
     for (const item of (delta.j ?? []) as Json[][]) this.#addEntry(id, before, item, consumptions, delta.t as number);
+    for (const [task, pos] of (delta.x ?? []) as [number, number][]) {
+      const child = before?.pending.get(requestKey(task, pos));
+      if (child?.kind === 'child' && child.key?.endsWith(called) === true) this.givenUp.add(child.key);
+    }
     const after = applied(id, before, delta);
     if (after === undefined) {
       this.records.delete(id);
       this.#positions.delete(id);
       this.#shown.delete(id);
       this.cancelled.delete(id);
+      this.givenUp.delete(id);
       this.#ledger.forget(id);
       this.events.forget(id);
       return;

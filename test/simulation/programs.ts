@@ -36,6 +36,7 @@ import {
   workflow,
 } from '../../src/index.js';
 import { toEventId } from './event-account.js';
+import { called } from './history.js';
 import type { Outside } from './outside.js';
 import type { Act, ActOf, Behaviour, EventName, SourceData } from './scenario.js';
 import { type Place, runLatch, runPool, runQueue, runSemaphore } from './shared-acts.js';
@@ -56,7 +57,7 @@ interface Payload {
 }
 
 /** How long an unclaimed brief waits before it is a dead letter. */
-export const briefExpiryMs = 5_000;
+const briefExpiryMs = 5_000;
 export const events: Readonly<Record<EventName, EventType<Payload>>> = {
   note: event<Payload>('note'),
   brief: event<Payload>('brief', undefined, { expiresAfter: briefExpiryMs }),
@@ -288,8 +289,8 @@ class Interpreter {
   *#child(act: ActOf<'call' | 'startChild'>, path: string): Operation<string> {
     const input = { program: act.program, lap: 0 };
     const target = act.isEphemeral ? this.#programs.ephemeral : this.#programs.durable;
+    if (act.do === 'call') return lastOf(yield* call(target, input, { id: toCalledId(this.#prefix, path) }));
     const id = `${this.#prefix}${path}`;
-    if (act.do === 'call') return lastOf(yield* call(target, input, { id }));
     const child = yield* startChild(target, input, { id });
     yield* this.#acts(act.between, `${path}.between`);
     return act.waits ? lastOf(yield* child.result()) : child.id;
@@ -348,6 +349,11 @@ function toStepOptions({ attempts, delayMs, timeoutMs }: Behaviour) {
 
 function toSource({ event: name, key }: SourceData) {
   return key === undefined ? events[name] : { event: events[name], key };
+}
+
+/** Whoever is called is cancelled when its caller waits no more. */
+function toCalledId(prefix: string, path: string): string {
+  return `${prefix}${path}.${called}`;
 }
 
 function lastOf({ lap, trail }: Seen): string {

@@ -1,8 +1,13 @@
-// Seeds that have found something, and what. Each is run by the tests: what was found once is not to come back.
+// Seeds that have found something, and what. Each is run by the tests: what was found once is not to come back. What a
+// seed means changes with what generate.ts makes of it: whoever changes that looks for new ones.
 
 export interface FoundBySeed {
   readonly seed: number;
   readonly found: string;
 }
 
-export const seedsThatFound: readonly FoundBySeed[] = [];
+export const seedsThatFound: readonly FoundBySeed[] = [
+  { seed: 194, found: 'after a failed sync the next process trusted pages that were not on disk (D8)' },
+  { seed: 1401, found: 'a cancellation noted for a child that was cancelled already stayed in its record (D6)' },
+  { seed: 3143, found: 'interruptions whose commit could not be written were never counted (D4)' },
+];

@@ -80,7 +80,7 @@ test('scenarios together use every act and every deed', () => {
 });
 
 test('a scenario that breaks a promise is made smaller, and breaks the same promise still', async () => {
-  // Two instances of one id would be one too many: an event that claims to be another one is such a lie.
+  // Two events of one label and no id are both accepted, as they should be: to the account they are one that came twice.
   const scenario = generate(8);
   const lie = { do: 'send', to: 'i0', event: 'note', label: 'lie', turns: 'rest', seed: 1 } as const;
   const start = { do: 'start', id: 'i0', program: 0, isEphemeral: false, turns: 'rest', seed: 2 } as const;

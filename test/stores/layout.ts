@@ -12,7 +12,7 @@ import {
 } from '../../src/adapters/stores/json/shard-format.js';
 
 export const directory = '/data/store';
-export const logDirectory = `${directory}/log`;
+const logDirectory = `${directory}/log`;
 export const metaPath = `${directory}/meta.json`;
 
 export function isLog(path: string): boolean {

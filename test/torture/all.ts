@@ -9,6 +9,7 @@ import { failingCalls } from './f6-failing-calls.js';
 import { failedSync } from './f7-failed-sync.js';
 import { locked } from './f8-lock.js';
 import { fuzzedFiles } from './f9-fuzzed-files.js';
+import { simulation } from './f10-simulation.js';
 import { openLoop } from './f11-open-loop.js';
 import { soak } from './f12-soak.js';
 import { clock } from './f14-clock.js';
@@ -25,6 +26,7 @@ export const faults: readonly Fault[] = [
   failedSync,
   locked,
   fuzzedFiles,
+  simulation,
   openLoop,
   soak,
   clock,

@@ -18,7 +18,7 @@ interface Plan {
 }
 
 const plans: Readonly<Record<FaultOptions['scale'], Plan>> = {
-  short: { cutsPerCall: 2, recoveriesBetween: 61, recoveryCallsBetween: 2, chains: 8 },
+  short: { cutsPerCall: 1, recoveriesBetween: 97, recoveryCallsBetween: 2, chains: 6 },
   long: { cutsPerCall: 40, recoveriesBetween: 3, recoveryCallsBetween: 1, chains: 1_000 },
 };
 

@@ -27,7 +27,7 @@ export const truncation: Fault = {
 };
 
 /** In the short run each so-manyth byte, and all around the ends of lines. */
-const bytesBetween = 13;
+const bytesBetween = 23;
 
 async function truncateAll(kind: StoreKind, { scale, seed, progress }: FaultOptions): Promise<{ bytes: number; cuts: number }> {
   const disk = await makeStoreDisk(kind);

@@ -78,11 +78,11 @@ class FailingCalls {
       await runtime.stop();
     });
     for (const failure of failures) {
-      for (const place of this.#chosen(runtimePlaces, failure, 3)) {
+      for (const place of this.#chosen(runtimePlaces, failure, 5)) {
         for (const times of ['once', 'for good'] as const) await this.#inRuntime(place, failure, times);
       }
     }
-    const flaky = this.#options.scale === 'long' ? 1_500 : 25;
+    const flaky = this.#options.scale === 'long' ? 1_500 : 12;
     for (let index = 0; index < flaky; index += 1) await this.#onFlakyDisk(this.#options.seed * 1_000_003 + index);
     return {
       figures: [

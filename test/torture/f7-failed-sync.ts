@@ -30,7 +30,7 @@ class FailedSyncs {
     const isLong = this.#options.scale === 'long';
     // Commits of several pages: what is written to a page later would bring the rest of it to disk after all.
     const life = new DiskLife({ commits: 24, closings: [12], paddingBytes: 9_000 });
-    const runtimeStep = isLong ? 1 : 5;
+    const runtimeStep = isLong ? 1 : 9;
     for (const how of this.#ways()) {
       for (let nth = 1; await this.#inStore(life, nth, how); nth += 1) this.#progress(`store, sync ${nth}`, how);
       for (let nth = 1; await this.#inRuntime(nth, how); nth += runtimeStep) this.#progress(`runtime, sync ${nth}`, how);
