@@ -9,7 +9,7 @@ import type { MailboxEvent } from '../src/runtime/mailbox-record.js';
 const address = '#approval\nk';
 
 function receiver(seq: number, source = 0, owner = `i${seq}`): Receiver {
-  return { address, owner, requestKey: `0:${seq}`, source, seq };
+  return { address, owner, instanceId: 'a', requestKey: `0:${seq}`, source, seq };
 }
 
 function mail(seq: number): MailboxEvent {

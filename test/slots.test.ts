@@ -9,12 +9,12 @@ import {
   publish,
   receive,
   receiveAny,
+  StoreFullError,
+  StoreReadError,
   send,
   sleep,
   spawn,
   startChild,
-  StoreFullError,
-  StoreReadError,
   step,
   timeout,
   waitForCallback,
@@ -122,7 +122,14 @@ const absences: readonly { readonly where: string; readonly leave: (runtime: Tes
 ];
 
 function open(store: GatedStore, startAt?: number, options: { passivateAfter?: string } = {}): Promise<TestRuntime> {
-  return createTestRuntime({ workflows, store, maxResident: 0, logger: { log() {} }, ...options, ...(startAt !== undefined && { startAt }) });
+  return createTestRuntime({
+    workflows,
+    store,
+    maxResident: 0,
+    logger: { log() {} },
+    ...options,
+    ...(startAt !== undefined && { startAt }),
+  });
 }
 
 async function asleep(who: Def, leave = absences[0]?.leave): Promise<{ runtime: TestRuntime; store: GatedStore }> {
@@ -167,7 +174,9 @@ describe.each(absences)('an instance that $where', ({ leave }) => {
     await runtime.runUntilIdle();
     expect((await runtime.instance('a').info()).status).toBe('sleeping');
     await runtime.send('a', other, 1);
-    await expect(runtime.instance('a').result()).rejects.toMatchObject({ error: { name: 'CancelledError', message: expect.stringContaining('enough') } });
+    await expect(runtime.instance('a').result()).rejects.toMatchObject({
+      error: { name: 'CancelledError', message: expect.stringContaining('enough') },
+    });
   });
 
   test('is terminated where it sleeps', async () => {
@@ -352,7 +361,10 @@ describe('one whose record cannot be read', () => {
     const runtime = await before.crash();
     await runtime.runUntilIdle();
     store.mendReads();
-    await runtime.instance('child').retry().catch(() => {});
+    await runtime
+      .instance('child')
+      .retry()
+      .catch(() => {});
     await runtime.runUntilIdle();
     expect(await runtime.instance('a').info()).toMatchObject({ status: 'completed' });
   });

@@ -154,6 +154,9 @@ export class Instances {
 
   /** Ends an instance without running anything of it. */
   terminate(slot: Slot, error: CancelledError): void {
+    // Who refers to it is in its record.
+    if (slot.isUnread) this.#world.slots.reread(slot);
+    if (!slot.isActive) return;
     const { commit, now } = this.#world;
     const carried = slot.isEphemeral ? new ByReference(error) : encodeError(error);
     if (typeof carried === 'string') {
@@ -335,19 +338,8 @@ export class Instances {
     this.requests.removeAll(slot);
     slot.uncommitted = 0;
     slot.beginText = null;
-    slot.isCancelled = false;
     slot.requests = new SmallMap();
-    const record = this.#world.store.readInstance(slot.id);
-    if (record === undefined) {
-      this.#world.slots.delete(slot.id);
-      for (const waiter of slot.waiters ?? []) waiter.reject(cause);
-      slot.waiters = null;
-      return;
-    }
-    this.#world.slots.set(slot);
-    slot.take(record);
-    for (const request of record.pending.values()) this.requests.add(slot, request);
-    if (record.endedAt !== null) this.#world.retention.add({ id: slot.id, endedAt: record.endedAt });
+    this.#world.slots.reload(slot, cause);
   }
 
   /** Stops every actor, for a runtime that stops. */

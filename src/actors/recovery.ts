@@ -60,7 +60,7 @@ function park(world: World, id: string, [seq, task, pos, dueAt, kind, what]: Wai
   }
   if (kind === waitKinds.event) {
     for (const [source, address] of (what as readonly string[]).entries())
-      world.mailboxes.park({ address, owner: id, requestKey: key, source, seq });
+      world.mailboxes.park({ address, owner: id, instanceId: id, requestKey: key, source, seq });
   } else if (kind === waitKinds.token) world.tokens.set(what as string, { owner: id, key });
   else if (kind === waitKinds.child) waitForChild(world, what as string, id, key);
 }

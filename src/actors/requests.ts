@@ -97,12 +97,13 @@ export class Requests {
     const { mailboxes } = this.#world;
     entry.receivers = (entry.request.sources ?? []).map((source, index) => {
       const address = sourceAddress(source, slot.id);
-      const parked = mailboxes.receiver(address, entry.request.seq, index);
+      const place = { address, instanceId: slot.id, source: index, seq: entry.request.seq };
+      const parked = mailboxes.receiver(place);
       if (parked !== undefined) {
         parked.owner = slot;
         return parked;
       }
-      const receiver = { address, owner: slot, requestKey: key, source: index, seq: entry.request.seq };
+      const receiver = { ...place, owner: slot, requestKey: key };
       mailboxes.park(receiver);
       if (mailboxes.firstEvent(address, { durable: true }) !== undefined) this.#world.meetings.push(address);
       return receiver;

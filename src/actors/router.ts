@@ -15,7 +15,7 @@ import { InstanceEndedError, InstanceNotFoundError, MailboxFullError } from '../
 import { limits } from '../runtime/limits.js';
 import { LinkedMap } from '../runtime/linked-map.js';
 import type { Receiver } from '../runtime/mailbox-map.js';
-import { eventText, type MailboxEvent } from '../runtime/mailbox-record.js';
+import { eventText, type MailboxEvent, type MailboxRecord } from '../runtime/mailbox-record.js';
 import type { Instances } from './instances.js';
 import { Mail } from './mail.js';
 import type { Slot } from './slot.js';
@@ -197,10 +197,20 @@ export class Router {
     this.#dropExpiry(address);
     const record = this.#world.store.readMailbox(address);
     if (record === undefined) this.#world.mailboxes.unload(address);
-    else this.#world.mailboxes.load(record);
+    else this.#reloaded(record);
     if (isKeyed(address)) this.watchExpiry(address);
     const canMeet = this.#world.mailboxes.firstReceiver(address) !== undefined && this.#world.mailboxes.count(address) > 0;
     if (canMeet) this.#world.meetings.push(address);
+  }
+
+  #reloaded(record: MailboxRecord): void {
+    const { address, seen } = record;
+    this.#world.mailboxes.load(record);
+    if (address === DEAD_LETTERS) return;
+    const { isDirect, target } = parseAddress(address);
+    if (isDirect) this.keepMailbox(target, address);
+    const lastSeenAt = [...seen.values()].at(-1);
+    if (lastSeenAt !== undefined) this.watchId(address, lastSeenAt);
   }
 
   #isDuplicate(address: string, mail: Mail): boolean {
@@ -276,12 +286,11 @@ export class Router {
   /** Gives a payload to a receiver. False when its instance has turned out to be stuck, and is parked no more. */
   #hand(receiver: Receiver<Sleeper>, payload: Carried): boolean {
     const slot = this.#world.slots.of(receiver.owner);
-    if (slot === undefined || slot.isUnread) {
+    const request = slot?.requests.get(receiver.requestKey)?.request;
+    if (slot === undefined || slot.stuck !== null || request === undefined) {
       this.#world.mailboxes.unpark(receiver);
       return false;
     }
-    const request = slot.requests.get(receiver.requestKey)?.request;
-    if (request === undefined) throw new Error(`Receiver ${receiver.requestKey} of instance "${slot.id}" is parked but not open.`);
     const carried = request.kind === 'receiveAny' ? withSource(receiver.source, payload) : payload;
     return this.#instances.settle(slot, receiver.requestKey, 'ok', carried);
   }

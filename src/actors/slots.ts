@@ -139,7 +139,40 @@ export class Slots {
     const { stuck } = slot;
     slot.isUnread = false;
     this.#fill(slot, { ...record, stuck: null });
+    // It stays stuck, and reached by nobody, until retry() has replayed it.
+    for (const entry of slot.requests.values()) this.#world.requests.disarm(slot, entry);
     slot.stuck = stuck;
+    if (record.endedAt === null) return;
+    slot.stuck = null;
+    this.#world.retention.add({ id: slot.id, endedAt: record.endedAt });
+    if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
+  }
+
+  /** After a failed write: a slot is as its record says. What cannot be read is stuck, and can be read later. */
+  reload(slot: Slot, cause: unknown): void {
+    let record: InstanceRecord | undefined;
+    try {
+      record = this.#world.store.readInstance(slot.id);
+    } catch (error) {
+      this.set(slot);
+      slot.isUnread = true;
+      slot.stuck = decode(encodeError(error)) as ErrorData;
+      this.#logUnread(slot.id, error);
+      return;
+    }
+    if (record?.status !== 'active') {
+      for (const waiter of slot.waiters ?? []) waiter.reject(cause);
+      slot.waiters = null;
+    }
+    if (record === undefined) {
+      this.delete(slot.id);
+      return;
+    }
+    this.set(slot);
+    slot.isUnread = false;
+    slot.input = null;
+    slot.take(record);
+    for (const request of record.pending.values()) this.#world.requests.add(slot, request);
   }
 
   #isAsleep(id: string): boolean {
@@ -187,11 +220,12 @@ export class Slots {
       });
     }
     for (const deadline of this.#takeDeadlines(id)) this.#world.cancelDue(deadline);
-    this.#world.logger.log('error', `The record of instance "${id}" cannot be read: it is stuck.`, {
-      instanceId: id,
-      error: cause,
-    });
+    this.#logUnread(id, cause);
     return slot;
+  }
+
+  #logUnread(instanceId: string, error: unknown): void {
+    this.#world.logger.log('error', `The record of instance "${instanceId}" cannot be read: it is stuck.`, { instanceId, error });
   }
 
   #takeDeadlines(id: string): readonly Deadline<Due>[] {

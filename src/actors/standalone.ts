@@ -266,7 +266,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
       );
     request.sources?.forEach((source, index) => {
       const address = sourceAddress(source, this.#id);
-      this.#mailboxes.park({ address, owner: null, requestKey: key, source: index, seq: request.seq });
+      this.#mailboxes.park({ address, owner: null, instanceId: this.#id, requestKey: key, source: index, seq: request.seq });
       if (this.#mailboxes.count(address) > 0) this.#scope.self.send({ type: 'rouse.match', address });
     });
   }
@@ -278,6 +278,7 @@ export class StandaloneHost implements InstanceHost, AttemptOwner {
     this.#runner.abort(this, request, 'no longer needed');
     request.sources?.forEach((source, index) => {
       this.#mailboxes.unpark({
+        instanceId: this.#id,
         address: sourceAddress(source, this.#id),
         owner: null,
         requestKey: key,

@@ -15,12 +15,17 @@ export interface Receiver<O = unknown> {
   readonly address: string;
   /** Whose it is; the map does not look at it. */
   owner: O;
+  /** Of which instance: numbers of one that could not be read may have been given out again. */
+  readonly instanceId: string;
   readonly requestKey: string;
   /** Which of the request's sources. */
   readonly source: number;
   /** The request's number: the lowest has slept longest. */
   readonly seq: number;
 }
+
+/** What tells a receiver from all others. */
+type ReceiverLike = Omit<Receiver, 'owner' | 'requestKey'>;
 
 /** The events at an address that no receiver has taken, and the ids seen there. */
 class Mailbox {
@@ -57,8 +62,8 @@ class ReceiverQueue<O> {
     this.#isInOrder = true;
   }
 
-  get(seq: number, source: number): Receiver<O> | undefined {
-    return this.#queue.get(`${seq}:${source}`);
+  get(like: ReceiverLike): Receiver<O> | undefined {
+    return this.#queue.get(receiverId(like));
   }
 
   remove(receiver: Receiver<O>): void {
@@ -133,10 +138,10 @@ export class MailboxMap<O = unknown> {
   }
 
   /** The receiver of a request's source at this address, when it is parked there. */
-  receiver(address: string, seq: number, source: number): Receiver<O> | undefined {
-    const found = this.#receivers.get(address);
-    if (found instanceof ReceiverQueue) return found.get(seq, source);
-    return found?.seq === seq && found.source === source ? found : undefined;
+  receiver(like: ReceiverLike): Receiver<O> | undefined {
+    const found = this.#receivers.get(like.address);
+    if (found instanceof ReceiverQueue) return found.get(like);
+    return found !== undefined && receiverId(found) === receiverId(like) ? found : undefined;
   }
 
   /** The receiver that has slept longest. */
@@ -240,6 +245,6 @@ export class MailboxMap<O = unknown> {
   }
 }
 
-function receiverId(receiver: Receiver): string {
-  return `${receiver.seq}:${receiver.source}`;
+function receiverId({ seq, source, instanceId }: ReceiverLike): string {
+  return `${seq}:${source}:${instanceId}`;
 }

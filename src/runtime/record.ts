@@ -25,7 +25,7 @@
 //   R2. Folding a record's base gives the record.
 
 import { DecodeError } from './errors.js';
-import { fromRequest, type RequestDetails, toRequest } from './request-text.js';
+import { areDetails, fromRequest, isCount, type RequestDetails, toRequest } from './request-text.js';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -218,6 +218,12 @@ function generationOf({ generation, parentGeneration, begunAt }: InstanceRecord)
 function beginRecord(id: string, begin: Json[] | undefined, at: number): InstanceRecord {
   if (begin === undefined) throw new DecodeError(`The first delta of instance "${id}" does not begin it.`);
   const [workflow, version, input, depth, parent, generation = 0, parentGeneration = 0, begunAt = at] = begin;
+  const isRight =
+    typeof workflow === 'string' &&
+    [version, depth, generation, parentGeneration].every(isCount) &&
+    [at, begunAt].every(Number.isFinite) &&
+    (parent === 0 || typeof parent === 'string');
+  if (!isRight) throw new DecodeError(`The beginning of instance "${id}" is none: ${JSON.stringify(begin).slice(0, 200)}.`);
   return {
     id,
     workflow: workflow as string,
@@ -319,6 +325,7 @@ function updateRequest(record: InstanceRecord, item: Json[]): void {
   const id = requestKey(task, pos);
   const request = record.pending.get(id);
   if (request === undefined) throw new DecodeError(`Instance "${record.id}" has a change of request ${id}, which it did not make.`);
+  if (!areDetails(details)) throw new DecodeError(`Instance "${record.id}" has a change of request ${id} that is none.`);
   record.pending.set(id, {
     ...request,
     attempt: details.n ?? request.attempt,

@@ -1,6 +1,9 @@
 // Requests as they stand in the deltas of a record.
 
+import { DecodeError } from './errors.js';
 import type { Json, Request, RequestKind, RequestUpdate } from './record.js';
+
+const kinds: ReadonlySet<unknown> = new Set<RequestKind>(['step', 'activity', 'receive', 'receiveAny', 'sleep', 'timeout', 'callback', 'child']);
 
 /** The details of a request as stored: only what differs from nothing, in few letters. */
 export interface RequestDetails {
@@ -19,6 +22,8 @@ export interface RequestDetails {
 export function toRequest(item: Json[], at: number): Request {
   const [task, pos, kind, name, seq] = item as [number, number, RequestKind, string, number];
   const details = (item[5] ?? {}) as RequestDetails;
+  if (![task, pos, seq].every(isCount) || !kinds.has(kind) || typeof name !== 'string' || !areDetails(details))
+    throw new DecodeError(`A stored request is none: ${JSON.stringify(item).slice(0, 200)}.`);
   return {
     task,
     pos,
@@ -35,6 +40,25 @@ export function toRequest(item: Json[], at: number): Request {
     retryAt: details.w ?? null,
     interrupted: details.i ?? 0,
   };
+}
+
+/** Whether what is stored of a request can be one: it becomes deadlines, addresses and attempts. */
+export function areDetails({ k, d, r, o, n, w, i, s }: RequestDetails): boolean {
+  return (
+    [k, o].every((each) => each === undefined || typeof each === 'string') &&
+    [d, s].every((each) => each === undefined || Number.isFinite(each)) &&
+    [n, i].every((each) => each === undefined || isCount(each)) &&
+    (w === undefined || w === null || Number.isFinite(w)) &&
+    (r === undefined || (Array.isArray(r) && r.every(isSource)))
+  );
+}
+
+function isSource(value: unknown): boolean {
+  return Array.isArray(value) && typeof value[0] === 'string' && (value[1] === 0 || typeof value[1] === 'string');
+}
+
+export function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** A request as it stands in a base: with its own time. */

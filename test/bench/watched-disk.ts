@@ -8,10 +8,8 @@ import { type FileId, type FileSystem, nodeFileSystem } from '../../src/adapters
 export class WatchedDisk {
   /** Told when a checkpoint begins and when it has ended. */
   onChange: (isRunning: boolean) => void = () => {};
-  /** Checkpoints that have ended, and how long each took. */
-  readonly checkpointsMs: number[] = [];
   #isWatching = false;
-  #begunAt: number | null = null;
+  #isCheckpointing = false;
   #begun = 0;
   #batchBytes = 0;
   #batchBytesMax = 0;
@@ -52,7 +50,7 @@ export class WatchedDisk {
   }
 
   get isCheckpointing(): boolean {
-    return this.#begunAt !== null;
+    return this.#isCheckpointing;
   }
 
   /** The most bytes of the log that one sync made durable. */
@@ -77,15 +75,14 @@ export class WatchedDisk {
 
   #begin(): void {
     if (!this.#isWatching || this.isCheckpointing) return;
-    this.#begunAt = performance.now();
+    this.#isCheckpointing = true;
     this.#begun += 1;
     this.onChange(true);
   }
 
   #end(): void {
-    if (this.#begunAt === null) return;
-    this.checkpointsMs.push(performance.now() - this.#begunAt);
-    this.#begunAt = null;
+    if (!this.#isCheckpointing) return;
+    this.#isCheckpointing = false;
     this.onChange(false);
   }
 }

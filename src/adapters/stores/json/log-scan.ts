@@ -72,6 +72,8 @@ class LogScan {
   }
 
   async read(segment: Segment): Promise<void> {
+    // A segment that could neither be begun nor removed: the log went on in the one before it.
+    if (this.#bad === null && segment.firstSeq < this.#nextSeq) return;
     if (this.#bad === null && segment.firstSeq !== this.#nextSeq) this.#bad = { segment, offset: 0 };
     const file = await this.#fs.open(join(this.#directory, segment.name), 'read');
     try {

@@ -77,6 +77,7 @@ class LogWalk {
 
   async read(held: HeldSegment): Promise<void> {
     const { path, segment, size } = held;
+    if (this.#bad === null && segment.firstSeq < this.#nextSeq) return;
     const wasGoodBefore = this.#bad === null;
     this.#shift = 0;
     if (segment.firstSeq !== this.#nextSeq) {
