@@ -84,6 +84,21 @@ describe('by age', () => {
   });
 });
 
+test('with an age of nothing only those stay whose parents live', async () => {
+  const before = await open({ keepFinished: { age: 0 } });
+  await before.start(parent, undefined, { id: 'p' });
+  await end(before, 'a');
+  await before.advance('1h');
+  expect(await readable(before)).toEqual(['child', 'p']);
+  const runtime = await before.crash();
+  expect(await readable(runtime)).toEqual(['child', 'p']);
+  const result = watch(runtime.instance('p').result());
+  await runtime.send('p', go, 1);
+  await runtime.advance('1h');
+  expect(result.value).toBe(7);
+  expect(await readable(runtime)).toEqual([]);
+});
+
 describe('by count', () => {
   test('those that ended first go first', async () => {
     const runtime = await open({ keepFinished: { count: 2 } });

@@ -273,7 +273,7 @@ describe('one that is asleep when a write fails', () => {
 });
 
 describe('one whose record cannot be read', () => {
-  const unreadable = () => new StoreReadError('its shard', new Error('EIO'));
+  const unreadable = () => new StoreReadError('its shard', 'EIO');
 
   async function unread(who: Def, options: { known?: boolean; times?: number } = {}): Promise<{ runtime: TestRuntime; store: GatedStore }> {
     const { runtime: before, store } = await asleep(who);

@@ -96,7 +96,8 @@ export class Consequences {
     if (!slot.isActive || slot.stuck !== null) return;
     const known = slot.isEphemeral ? slot : this.#instances.read(slot);
     if (known?.status !== 'active') return;
-    slot.cancelAsked = known.cancelAsked;
+    // One that is on its way to the disk counts as well.
+    slot.cancelAsked ??= known.cancelAsked;
     if (slot.requests.size === 0) this.beginBorn(slot);
     this.#cancelNoted(slot);
     if (this.#uncounted.delete(slot)) this.countInterruptions([slot]);

@@ -144,6 +144,7 @@ export class Slots {
     slot.stuck = stuck;
     if (record.endedAt === null) return;
     slot.stuck = null;
+    this.settle(slot);
     this.#world.retention.add({ id: slot.id, endedAt: record.endedAt });
     if (this.#world.childWaits.has(slot.id)) this.#world.endedChildren.push(slot.id);
   }
@@ -157,6 +158,9 @@ export class Slots {
       this.set(slot);
       slot.isUnread = true;
       slot.stuck = decode(encodeError(error)) as ErrorData;
+      // What could not be written may have been its end.
+      slot.status = 'active';
+      slot.endedAt = null;
       this.#logUnread(slot.id, error);
       return;
     }

@@ -237,7 +237,7 @@ export class Supervisor {
     this.#meet(budget);
     if (world.endedChildren.length > 0) this.#tellParents();
     this.#fireDeadlines(budget, now);
-    if (this.#pause === null) forgetFinished(world, this.router, budget);
+    if (this.#pause === null) forgetFinished(world, this.router, Math.min(budget, BUDGET));
     if (this.#pause === null) this.router.forgetIds(now);
     this.instances.passivate(now);
     this.#setTimer(now);

@@ -9,6 +9,7 @@
 //   d    1: the row is removed
 
 import { type Carried, textOfCarried } from './carried.js';
+import { DecodeError } from './errors.js';
 import type { Json } from './record.js';
 
 export interface MailboxEvent {
@@ -38,14 +39,19 @@ export type MailboxDelta = { [key: string]: Json };
 export function applyMailboxDelta(address: string, record: MailboxRecord | undefined, delta: MailboxDelta): MailboxRecord | undefined {
   if (delta.d === 1) return undefined;
   const target = record ?? { address, events: new Map(), seen: new Map() };
-  for (const item of (delta.p ?? []) as Json[][]) {
+  for (const item of list(delta.p)) {
     const event = toEvent(item);
     target.events.set(event.seq, event);
   }
-  for (const seq of (delta.x ?? []) as number[]) target.events.delete(seq);
+  for (const seq of list(delta.x)) target.events.delete(seq as number);
   // Forgotten first: an id may be remembered anew in the delta that forgets it.
-  for (const id of (delta.f ?? []) as string[]) target.seen.delete(id);
-  for (const [id, at] of (delta.s ?? []) as [string, number][]) target.seen.set(id, at);
+  for (const id of list(delta.f)) target.seen.delete(id as string);
+  for (const item of list(delta.s)) {
+    const [id, at] = list(item);
+    if (typeof id !== 'string' || !Number.isFinite(at))
+      throw new DecodeError(`Mailbox ${JSON.stringify(address)} remembers an id that is none.`);
+    target.seen.set(id, at as number);
+  }
   return target.events.size === 0 && target.seen.size === 0 ? undefined : target;
 }
 
@@ -68,8 +74,10 @@ export function eventText(event: MailboxEvent): string {
   return `[${event.seq},${event.at},${textOfCarried(event.payload)},${rest.slice(1)}`;
 }
 
-function toEvent(item: Json[]): MailboxEvent {
-  const [seq, at, payload, id, expiresAt, origin] = item as [number, number, Json, string | 0, number, string | 0];
+function toEvent(item: Json): MailboxEvent {
+  const [seq, at, payload, id, expiresAt, origin] = list(item) as [number, number, Json, string | 0, number, string | 0];
+  const isEvent = Number.isSafeInteger(seq) && Number.isFinite(at) && payload !== undefined && isTextOrNone(id);
+  if (!isEvent || !Number.isFinite(expiresAt) || !isTextOrNone(origin)) throw new DecodeError('A stored event is none.');
   return {
     seq,
     at,
@@ -78,4 +86,14 @@ function toEvent(item: Json[]): MailboxEvent {
     expiresAt: expiresAt === 0 ? null : expiresAt,
     origin: origin === 0 ? null : origin,
   };
+}
+
+function isTextOrNone(value: unknown): boolean {
+  return value === 0 || typeof value === 'string';
+}
+
+function list(value: Json | undefined): Json[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new DecodeError('A stored mailbox has something else where a list should be.');
+  return value;
 }

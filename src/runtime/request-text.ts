@@ -3,7 +3,16 @@
 import { DecodeError } from './errors.js';
 import type { Json, Request, RequestKind, RequestUpdate } from './record.js';
 
-const kinds: ReadonlySet<unknown> = new Set<RequestKind>(['step', 'activity', 'receive', 'receiveAny', 'sleep', 'timeout', 'callback', 'child']);
+const kinds: ReadonlySet<unknown> = new Set<RequestKind>([
+  'step',
+  'activity',
+  'receive',
+  'receiveAny',
+  'sleep',
+  'timeout',
+  'callback',
+  'child',
+]);
 
 /** The details of a request as stored: only what differs from nothing, in few letters. */
 export interface RequestDetails {

@@ -182,7 +182,8 @@ export class World implements Outside {
   /** Until nothing happens by itself any more; time stands still. */
   async rest(dice: Dice): Promise<void> {
     while (await this.turn(dice, this.now));
-    this.history.latest = this.now;
+    // A deadline that came up in the pause after a failed write is held until that is over.
+    if (this.#life.disk.failed.size === 0) this.history.latest = this.now;
   }
 
   async advance(dice: Dice, ms: number): Promise<void> {

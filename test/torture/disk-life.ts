@@ -96,10 +96,8 @@ export class DiskLife {
       if (!(error instanceof StoreFullError || error instanceof StoreWriteError)) throw error;
       this.refused.push(error.code);
       assert.equal(describeStore(store), this.history.states[acknowledged], `${what}: a batch was refused, and shows`);
-      progress.begun = acknowledged;
       return store.append(batch);
     });
-    progress.begun = begun;
     progress.acknowledged = begun;
   }
 
