@@ -3,12 +3,17 @@
 
 export interface Arrivals {
   readonly perSecond: number;
+  /** Arrivals end when so many are unserved: who is that far behind does not keep the pace. */
+  readonly backlogMax: number;
   /** Asked at each turn of the clock: whether arrivals end now. */
   isOver(elapsedMs: number): boolean;
 }
 
 /** Starts each arrival when it is due, and resolves when all have been served. */
-export async function openLoop({ perSecond, isOver }: Arrivals, serve: (arrival: number, dueAt: number) => Promise<void>): Promise<number> {
+export async function openLoop(
+  { perSecond, backlogMax, isOver }: Arrivals,
+  serve: (arrival: number, dueAt: number) => Promise<void>,
+): Promise<number> {
   const start = performance.now();
   let begun = 0;
   let served = 0;
@@ -20,11 +25,11 @@ export async function openLoop({ perSecond, isOver }: Arrivals, serve: (arrival:
     };
     const timer = setInterval(() => {
       const elapsedMs = performance.now() - start;
-      while (begun < (elapsedMs * perSecond) / 1_000) {
+      while (begun < (elapsedMs * perSecond) / 1_000 && begun - served < backlogMax) {
         serve(begun, start + (begun * 1_000) / perSecond).then(onServed, reject);
         begun += 1;
       }
-      if (!isOver(elapsedMs)) return;
+      if (begun - served < backlogMax && !isOver(elapsedMs)) return;
       clearInterval(timer);
       isEnded = true;
       if (served === begun) resolve();

@@ -205,6 +205,7 @@ class Wakes {
     let firstMs: number | null = null;
     const arrivals = {
       perSecond: pacePerSecond,
+      backlogMax: 5 * pacePerSecond,
       isOver: (elapsedMs: number): boolean => {
         if (!watched.isCheckpointing) firstMs ??= elapsedMs;
         if (watched.isCheckpointing) quietLag.rest();

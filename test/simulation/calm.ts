@@ -21,7 +21,7 @@ export function assertCalm(world: World, asking: Asking, { isLater }: { isLater:
     if (record.cancelAsked !== null) throw new Broken('D6', `instance ${record.id} is to be cancelled, and is not`);
     if (world.history.givenUp.has(record.id) && !world.history.cancelled.has(record.id))
       throw new Broken('D6', `the caller of instance ${record.id} waits no more, and it goes on`);
-    for (const request of record.pending.values()) assertWaits(world, { record, request, isLater });
+    for (const request of record.pending.values()) assertWaits(world, record, request);
   }
   for (const { id, life, isTold } of asking.waiters) {
     const hasEnded = (world.history.records.get(id)?.status ?? 'active') !== 'active';
@@ -29,17 +29,11 @@ export function assertCalm(world: World, asking: Asking, { isLater }: { isLater:
   }
 }
 
-interface Wait {
-  readonly record: InstanceRecord;
-  readonly request: Request;
-  readonly isLater: boolean;
-}
-
-function assertWaits(world: World, { record: { id, generation }, request, isLater }: Wait): void {
+function assertWaits(world: World, { id, generation }: InstanceRecord, request: Request): void {
   const what = `${request.kind} ${request.task}:${request.pos} of instance ${id}`;
   if (request.kind === 'step' || request.kind === 'activity') {
     const step = world.ledger.steps.get(stepKey(id, generation, request));
-    const isOver = request.retryAt === null || ((isLater || !world.current.wasSet) && request.retryAt <= world.now);
+    const isOver = request.retryAt === null || (!world.current.wasSet && request.retryAt <= world.now);
     if (isOver && step?.underWay == null) throw new Broken('D6', `${what} is to run, and does not`);
     return;
   }

@@ -320,12 +320,8 @@ class Interpreter {
   }
 
   *#timeout({ ms, acts, hasElse }: ActOf<'timeout'>, path: string): Operation<string> {
-    const before = yield* now();
     const inner = this.#acts(acts, `${path}.in`);
-    const late = `too late ${path}`;
-    const value = yield* hasElse ? timeout(ms, inner, { orElse: late, name: 'patience' }) : timeout(ms, inner);
-    if (value === late) yield* this.#checkTime(before + ms, 'a timeout');
-    return value;
+    return yield* hasElse ? timeout(ms, inner, { orElse: 'too late', name: 'patience' }) : timeout(ms, inner);
   }
 
   *#guard({ acts, cleanup, swallows }: ActOf<'guard'>, path: string): Operation<string> {

@@ -10,7 +10,6 @@ import { isCount, isData, isErrorData, isText, isTime } from './value-rules.js';
 
 const statuses: ReadonlySet<unknown> = new Set(['active', 'completed', 'failed', 'cancelled']);
 const entryStatuses: ReadonlySet<unknown> = new Set(['ok', 'error', 'due', 'inline', 'refused', 'cancel']);
-const requestKinds: ReadonlySet<unknown> = new Set(['step', 'activity', 'receive', 'receiveAny', 'sleep', 'timeout', 'callback', 'child']);
 const primitiveKinds: ReadonlySet<unknown> = new Set(['pool', 'queue', 'semaphore', 'latch']);
 
 /** Says in words which rules a record breaks. */
@@ -84,20 +83,10 @@ function isValueOf(status: string, kind: string, value: unknown): boolean {
 
 function* faultsOfRequest(record: InstanceRecord, request: Request): Generator<string> {
   const what = `what it waits for at ${request.task}:${request.pos}`;
-  if (!isCount(request.task) || !isCount(request.pos) || !isCount(request.seq)) yield `${what} has no place`;
-  if (!requestKinds.has(request.kind) || typeof request.name !== 'string') yield `${what} is nothing that there is`;
-  if (request.key !== null && typeof request.key !== 'string') yield `${what} has a key that is no text`;
-  if (!isCount(request.attempt) || !isCount(request.interrupted)) yield `${what} has attempts that are no count`;
-  if (!isTime(request.since)) yield `${what} began at no time`;
-  if (isDeadlineWrong(request)) yield `${what} has a deadline that is no time`;
+  if (request.dueAt === null && (request.kind === 'sleep' || request.kind === 'timeout')) yield `${what} has no deadline`;
   if (request.args !== null && !isData(JSON.parse(request.args))) yield `${what} has arguments that cannot be read`;
   if ((request.kind === 'receive' || request.kind === 'receiveAny') && !hasSources(request)) yield `${what} listens nowhere`;
   if (request.kind === 'callback' && !isTokenOf(record, request.token)) yield `${what} has the token of another instance`;
-}
-
-function isDeadlineWrong({ kind, dueAt, retryAt }: { kind: string; dueAt: unknown; retryAt: unknown }): boolean {
-  const mustHaveOne = kind === 'sleep' || kind === 'timeout';
-  return !(isTime(dueAt) || (dueAt === null && !mustHaveOne)) || !(isTime(retryAt) || retryAt === null);
 }
 
 function hasSources({ sources }: { sources: readonly { event: unknown; key: unknown }[] | null }): boolean {
