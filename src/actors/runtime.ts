@@ -17,7 +17,6 @@ import { encodeError } from '../runtime/error-data.js';
 import { UnknownEventError } from '../runtime/errors.js';
 import { InstanceConflictError, RuntimeStoppedError } from '../runtime/instance-errors.js';
 import { assertInstanceId, assertKey } from '../runtime/names.js';
-import type { InstanceRecord } from '../runtime/record.js';
 import { isSameValue } from '../runtime/same-value.js';
 import { validate } from '../runtime/schema.js';
 import { Callbacks } from './callbacks.js';
@@ -140,8 +139,7 @@ export class RuntimeCore implements Runtime {
     let read = 0;
     for (const id of [...this.#world.store.instanceIds()]) {
       this.#assertRunning();
-      const record = this.#readForList(id);
-      const info = record && toInfo(record);
+      const info = this.#infoForList(id);
       if (info !== undefined && isWanted(info)) yield info;
       read++;
       if (read % LIST_AT_ONCE === 0) await this.#world.options.clock.letOthersRun();
@@ -248,9 +246,10 @@ export class RuntimeCore implements Runtime {
   }
 
   /** One record that cannot be read hides no others. */
-  #readForList(id: string): InstanceRecord | undefined {
+  #infoForList(id: string): InstanceInfo | undefined {
     try {
-      return this.#world.store.readInstance(id);
+      const record = this.#world.store.readInstance(id);
+      return record && toInfo(record);
     } catch (error) {
       this.#world.logger.log('error', `The record of instance "${id}" cannot be read, and is left out of the list.`, {
         instanceId: id,

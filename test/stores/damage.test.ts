@@ -183,6 +183,13 @@ test.each([
   { name: 'the last line of a batch is missing', change: (lines: string[]) => lines.toSpliced(11, 1) },
   { name: 'the marker of a batch is missing', change: (lines: string[]) => lines.toSpliced(7, 1) },
   { name: 'the first marker is missing', change: (lines: string[]) => lines.slice(1) },
+  {
+    name: 'the newline in front of its last marker is damaged',
+    change: (lines: string[]) => {
+      const last = lines.findLastIndex((line) => line.includes('{"durable":'));
+      return lines.toSpliced(last - 1, 2, `${lines[last - 1]}\u000b${lines[last]}`);
+    },
+  },
   { name: 'an editor has changed the ends of lines', change: (lines: string[]) => lines.join('\r\n').split('\n') },
   { name: 'all is zeros', change: (lines: string[]) => ['\0'.repeat(lines.join('\n').length)] },
   { name: 'it is another file', change: () => ['{"name":"theirs","version":"1.0.0"}', ''] },

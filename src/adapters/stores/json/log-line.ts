@@ -76,15 +76,18 @@ export function decodeMarker(line: Buffer, seq: number, offset: number): Marker 
   return undefined;
 }
 
-const markerPattern = /^([1-9][0-9]{0,15}) [0-9a-f]{8} \{"durable":(0|[1-9][0-9]{0,15})[,}]/;
+const markerAtEnd = /([1-9][0-9]{0,15}) [0-9a-f]{8} \{"durable":(0|[1-9][0-9]{0,15})(?:,"sealed":true)?\}$/;
+const markerBytesMax = 80;
 
 /**
  * Whether a line is a marker, with this sequence number or a later one, wherever it was meant to stand: what is missing or
- * too much in front of it moves it. One with an earlier number is from a log that was there before.
+ * too much in front of it moves it, and a newline that was damaged puts it behind another line. One with an earlier number
+ * is from a log that was there before.
  */
 export function isMarkerFrom(line: Buffer, seq: number): boolean {
-  const match = markerPattern.exec(line.toString('latin1', 0, 64));
-  return match !== null && Number(match[1]) >= seq && decodeMarker(line, Number(match[1]), Number(match[2])) !== undefined;
+  const match = markerAtEnd.exec(line.toString('latin1', Math.max(0, line.byteLength - markerBytesMax)));
+  if (match === null || Number(match[1]) < seq) return false;
+  return decodeMarker(Buffer.from(match[0], 'latin1'), Number(match[1]), Number(match[2])) !== undefined;
 }
 
 /** Whether the JSON of a line, whose checksum is right, is a marker that belongs at this offset and says more than ours do. */
