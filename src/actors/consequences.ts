@@ -124,6 +124,8 @@ export class Consequences {
     const current = slot.requests.get(key)?.request;
     // Another generation may have a request of the same key, which is started by its own commit.
     if (current === undefined || current.seq !== request.seq || slot.stuck !== null) return;
+    // The attempt that was to be started has ended already: the next one begins after its pause.
+    if (current.attempt !== request.attempt || current.retryAt !== null) return;
     const effect = this.#instances.wake(slot)?.process.execution.open.get(key)?.body;
     if (effect === undefined || (effect.kind !== 'step' && effect.kind !== 'activity')) return;
     this.#world.runner.start({ owner: slot, key, request: current, effect, done: this.#done });
