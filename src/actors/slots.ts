@@ -20,6 +20,8 @@ import type { Due, World } from './world.js';
 /** An instance as those refer to it who may have to do with it: by its id while it is asleep. */
 export type Sleeper = Slot | string;
 
+const noDeadlines: ReadonlyMap<string, Deadline<Due>> = new Map();
+
 export class Slots {
   readonly #world: World;
   readonly #slots = new Map<string, Slot>();
@@ -205,9 +207,7 @@ export class Slots {
     const deadlines = this.#takeDeadlines(slot.id);
     for (const request of record.pending.values()) {
       this.#world.sawSeq(request.seq);
-      const key = requestKey(request.task, request.pos);
-      const deadline = deadlines.find(({ what }) => 'key' in what && what.key === key) ?? null;
-      this.#world.requests.adopt(slot, request, deadline);
+      this.#world.requests.adopt(slot, request, deadlines.get(requestKey(request.task, request.pos)) ?? null);
     }
   }
 
@@ -223,7 +223,7 @@ export class Slots {
         this.#world.commit.touchSlot(slot);
       });
     }
-    for (const deadline of this.#takeDeadlines(id)) this.#world.cancelDue(deadline);
+    for (const deadline of this.#takeDeadlines(id).values()) this.#world.cancelDue(deadline);
     this.#logUnread(id, cause);
     return slot;
   }
@@ -232,11 +232,14 @@ export class Slots {
     this.#world.logger.log('error', `The record of instance "${instanceId}" cannot be read: it is stuck.`, { instanceId, error });
   }
 
-  #takeDeadlines(id: string): readonly Deadline<Due>[] {
+  /** By the keys of their requests. */
+  #takeDeadlines(id: string): ReadonlyMap<string, Deadline<Due>> {
     const kept = this.#deadlines.get(id);
-    if (kept === undefined) return [];
+    if (kept === undefined) return noDeadlines;
     this.#deadlines.delete(id);
-    return Array.isArray(kept) ? kept : [kept];
+    const byKey = new Map<string, Deadline<Due>>();
+    for (const deadline of Array.isArray(kept) ? kept : [kept]) if ('key' in deadline.what) byKey.set(deadline.what.key, deadline);
+    return byKey;
   }
 
   /** From now on whoever refers to it has its id. */
