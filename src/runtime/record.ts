@@ -167,7 +167,7 @@ export function requestKey(task: number, pos: number): string {
  */
 export function applyDelta(id: string, record: InstanceRecord | undefined, delta: InstanceDelta): InstanceRecord | undefined {
   if (delta.d === 1) return undefined;
-  const at = delta.t as number;
+  const at = toTime(delta.t, id);
   const target = record ?? beginRecord(id, delta.n as Json[], at);
   if (delta.i !== undefined) target.firstInput = delta.i;
   for (const entry of list(delta.j)) applyEntry(target, entry as Json[], at);
@@ -313,11 +313,17 @@ function applyEnd(record: InstanceRecord, item: Json[], at: number): void {
   const [status, value, endedAt] = item as [RecordStatus, Json, number?];
   record.status = status;
   record.stuck = null;
-  record.endedAt = endedAt ?? at;
+  record.endedAt = endedAt === undefined ? at : toTime(endedAt, record.id);
   if (status === 'completed') record.output = value ?? null;
   else record.error = value ?? null;
   for (const [id, request] of record.pending) closeRequest(record, request, id);
   clearWaits(record);
+}
+
+/** A time becomes a deadline or an age: what is none must not. */
+function toTime(value: unknown, id: string): number {
+  if (Number.isFinite(value)) return value as number;
+  throw new DecodeError(`Instance "${id}" has something else where a time should be.`);
 }
 
 function updateRequest(record: InstanceRecord, item: Json[]): void {

@@ -71,7 +71,8 @@ function endOf(tail: readonly string[]): number | undefined {
   const last = tail.at(-1);
   if (last?.includes('"z":[') !== true) return undefined;
   const { z, t } = JSON.parse(last) as { z?: [string, unknown, number?]; t: number };
-  return z === undefined ? undefined : (z[2] ?? t);
+  const endedAt = z === undefined ? undefined : (z[2] ?? t);
+  return Number.isFinite(endedAt) ? endedAt : undefined;
 }
 
 function bodyOf(key: string, old: RowImage): string | undefined {
