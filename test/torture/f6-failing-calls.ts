@@ -140,8 +140,8 @@ class FailingCalls {
     await orHang(this.#life.store?.close() ?? Promise.resolve(), `${what}: closing`);
     assert.equal(disk.openFiles, 0, `${what}: files stay open`);
     disk.fault = () => undefined;
-    // Refused is refused: only what met a store that failed may be there or not.
-    if (!isOpening && told.at(-1) !== 'STORE_FAILED') progress.begun = progress.acknowledged;
+    // Refused is refused. What met a store that failed may be there or not; an error of reading says nothing of it.
+    if (!isOpening && ['STORE_WRITE', 'STORE_FULL'].includes(told.at(-1) ?? '')) progress.begun = progress.acknowledged;
     await this.#life.findAndGoOn(disk.afterKill(), progress, `${what}; restarted`);
     await this.#life.findAndGoOn(disk.afterPowerCut('nothing'), progress, `${what}; power cut`);
     this.#told += told.length;
