@@ -304,10 +304,12 @@ export class Instances {
     return first === undefined ? undefined : first.since + this.#world.options.passivateAfterMs;
   }
 
-  /** Takes out of memory who has slept long enough, and the longest asleep while there are too many. */
-  passivate(now: number): void {
+  /** Takes out of memory who has slept long enough, and the longest asleep while there are too many; not all in one go. */
+  passivate(now: number, budget: number): void {
     const { options } = this.#world;
-    for (let first = this.#sleepers.first; first !== undefined; first = this.#sleepers.first) {
+    for (let left = budget; left > 0; left--) {
+      const { first } = this.#sleepers;
+      if (first === undefined) return;
       // One that has slept since later than now: the clock was set back.
       const isFresh = first.since <= now && first.since + options.passivateAfterMs > now;
       if (isFresh && this.#residents <= options.maxResident) return;

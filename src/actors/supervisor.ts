@@ -239,7 +239,7 @@ export class Supervisor {
     this.#fireDeadlines(budget, now);
     if (this.#pause === null) forgetFinished(world, this.router, Math.min(budget, BUDGET));
     if (this.#pause === null) this.router.forgetIds(now);
-    this.instances.passivate(now);
+    this.instances.passivate(now, Math.min(budget, BUDGET));
     this.#setTimer(now);
   }
 
