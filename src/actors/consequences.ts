@@ -17,9 +17,9 @@ import type { AttemptEvent, PendingCommit, Turn } from './commit.js';
 import { Ephemerals } from './ephemerals.js';
 import type { Instances } from './instances.js';
 import type { Router } from './router.js';
-import { isRunning, isStep, type Slot } from './slot.js';
+import { isInFlight, isRunning, isStep, type Slot } from './slot.js';
 import type { Attempt, AttemptResult } from './step-runner.js';
-import { isInFlight, pausesOfSuspects } from './suspects.js';
+import { pausesOfSuspects } from './suspects.js';
 import type { World } from './world.js';
 
 /** What is to be taken up again after a failed write. */

@@ -149,8 +149,12 @@ export function isRunning(request: Request): boolean {
   return isStep(request) && request.retryAt === null;
 }
 
-/** Whether a step is in flight, or its pause is over: whether it had been started nobody knows. */
+/** A step in flight; also one whose pause before the next attempt is over: whether it had been started nobody knows. */
+export function isInFlight(request: Request, now: number): boolean {
+  return isStep(request) && (request.retryAt ?? 0) <= now;
+}
+
 export function hasStepInFlight(slot: Slot, now: number): boolean {
-  for (const { request } of slot.requests.values()) if (isStep(request) && (request.retryAt ?? 0) <= now) return true;
+  for (const { request } of slot.requests.values()) if (isInFlight(request, now)) return true;
   return false;
 }

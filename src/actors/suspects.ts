@@ -4,7 +4,7 @@
 
 import { limits } from '../runtime/limits.js';
 import type { Request } from '../runtime/record.js';
-import { isStep, type Slot } from './slot.js';
+import { isInFlight, type Slot } from './slot.js';
 
 /** How long each waits before it begins again; who is not there begins at once. */
 export function pausesOfSuspects(slots: readonly Slot[], now: number): ReadonlyMap<Request, number> {
@@ -16,9 +16,4 @@ export function pausesOfSuspects(slots: readonly Slot[], now: number): ReadonlyM
   if (crashes % 2 === 0) suspects.reverse();
   const spacingMs = Math.min(limits.suspectSpacingMs, limits.suspectsMs / Math.max(1, suspects.length));
   return new Map(suspects.map((request, rank) => [request, Math.ceil(rank * spacingMs)]));
-}
-
-/** Also one whose pause before the next attempt is over: whether it had been started nobody knows. */
-export function isInFlight(request: Request, now: number): boolean {
-  return isStep(request) && (request.retryAt ?? 0) <= now;
 }

@@ -20,7 +20,6 @@ import {
   decodeHeader,
   decodePreamble,
   encodeHeader,
-  headSeparatorBytes,
   preambleBytes,
   type RowImage,
   type ShardContents,
@@ -28,6 +27,7 @@ import {
   sizeOf,
   toContents,
 } from './shard-format.js';
+import { rowsOfFormat2 } from './shard-rows.js';
 
 /** Read at once when a shard is opened: most have their index and their heads in it. */
 const prefixBytes = 131_072;
@@ -158,22 +158,9 @@ export class ShardFile {
     const whole = await readWhole(fs, this.path);
     if (whole === undefined || whole.byteLength !== this.bytes)
       throw new StoreCorruptError(this.path, whole?.byteLength ?? 0, 'it changed while the store was open');
-    const { headerBytes, crc } = decodePreamble(this.path, whole.subarray(0, preambleBytes));
-    const headsStart = preambleBytes + headerBytes;
-    const header = decodeHeader(this.path, whole.subarray(preambleBytes, headsStart), crc);
-    assertHeads(this.path, header, whole.subarray(headsStart, this.#bodiesStart), headsStart);
-    const images = new Map<string, RowImage>();
-    let head = headsStart + '['.length;
-    let body = this.#bodiesStart;
-    for (const [index, key] of header.keys.entries()) {
-      const headEnd = head + (header.heads[index] ?? 0);
-      const bodyEnd = body + (header.bodies[index] ?? 0);
-      const headBytes = header.table === 'instance' ? whole.subarray(head, headEnd) : null;
-      images.set(key, { key, head: headBytes, body: whole.subarray(body, bodyEnd), deltas: header.deltas[index] ?? 0 });
-      head = headEnd + headSeparatorBytes;
-      body = bodyEnd;
-    }
-    return images;
+    const { rows, hasRightHeads, headsStart } = rowsOfFormat2(this.path, whole);
+    if (!hasRightHeads) throw wrongHeads(this.path, headsStart);
+    return new Map(rows.map((row) => [row.key, row]));
   }
 
   #parseHeads(text: string, count: number): unknown[] {
@@ -189,7 +176,11 @@ export class ShardFile {
 
 function assertHeads(path: string, header: ShardHeader, heads: Buffer, offset: number): void {
   if (heads.byteLength === header.headsBytes && toChecksum(crc32(heads)) === header.headsCrc) return;
-  throw new StoreCorruptError(path, offset, 'the checksum of its heads is wrong');
+  throw wrongHeads(path, offset);
+}
+
+function wrongHeads(path: string, offset: number): StoreCorruptError {
+  return new StoreCorruptError(path, offset, 'the checksum of its heads is wrong');
 }
 
 function placeRows({ keys, bodies }: ShardHeader, start: number): RowPlace[] {

@@ -50,7 +50,8 @@ export function readDeltas({ format }: ShardRows, { key, body }: ShardRow): obje
   return json;
 }
 
-function rowsOfFormat2(path: string, shard: Buffer): ShardRows {
+/** @throws StoreCorruptError when its header is damaged, StoreFormatError when it is of a newer format. */
+export function rowsOfFormat2(path: string, shard: Buffer): ShardRows {
   const { headerBytes, crc } = decodePreamble(path, shard.subarray(0, preambleBytes));
   const headsStart = preambleBytes + headerBytes;
   const header = decodeHeader(path, shard.subarray(preambleBytes, headsStart), crc);
